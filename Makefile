@@ -1,0 +1,100 @@
+# One verb for each thing to do with this tree, the same here and in CI: `make help` lists them.
+#
+# Everything is installed into .venv. `install` puts there what serving needs, `dev` all that working on Naiad needs;
+# stamps inside .venv say which lock file was installed, so that nothing is installed twice. Neither needs root.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+# The first Python that is new enough; `make PYTHON=/path/to/python install` chooses another.
+PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
+	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$python" && break; done; true)
+# Further arguments for serve, test, bench, drill and mutants: `make test ARGS="-k pool"`.
+ARGS ?=
+# Further arguments for lock: `make lock LOCK_ARGS=--upgrade`.
+LOCK_ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+# A development install holds all that serving needs.
+INSTALLED := $(if $(wildcard $(VENV)/.dev),$(VENV)/.dev,$(VENV)/.serve)
+PERF_ANALYZER := $(if $(wildcard tests/tools/install_perf_analyzer.py),$(BIN)/perf_analyzer)
+
+.PHONY: help install dev serve test check bench drill mutants samples proto format lock clean
+
+help: ## list the verbs
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(INSTALLED) ## build .venv with the naiad command, for serving on the CPU
+
+dev: $(VENV)/.dev $(PERF_ANALYZER) ## build .venv with all that the other verbs need
+
+serve: install ## serve the sample repository
+	$(BIN)/naiad serve --model-repository model_repository $(ARGS)
+
+test: dev ## run the tests
+	$(BIN)/python -m pytest $(ARGS)
+
+check: dev ## lint, types, import directions, formatting, compiled protos
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python protos/generate.py --check
+
+bench: dev ## measure against bare references, in one run
+	$(BIN)/python benchmarks/run.py $(ARGS)
+
+drill: dev ## run the tests that break things on purpose
+	$(BIN)/python -m pytest -m drill $(ARGS)
+
+mutants: dev ## break the code on purpose; each break must turn a test red
+	$(BIN)/python tests/mutants/run.py $(ARGS)
+
+samples: dev ## train the models of model_repository anew
+	$(BIN)/python model_repository/train.py
+
+proto: dev ## compile protos/ into naiad.protocol.generated
+	$(BIN)/python protos/generate.py
+
+format: dev ## format the code and fix what lint can fix
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+# Both are made for every supported Python and platform; what serving pins is what was tested.
+LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --no-annotate \
+	--custom-compile-command "make lock" $(LOCK_ARGS)
+lock: $(BIN)/uv ## pin the dependencies of pyproject.toml in requirements/
+	$(LOCK) --extra cpu --group dev --output-file requirements/dev.lock
+	$(LOCK) --extra cpu --group build --constraint requirements/dev.lock --output-file requirements/serve.lock
+
+clean: ## remove caches and build products; .venv stays
+	rm -rf build dist server/*.egg-info htmlcov .coverage .coverage.*
+	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find . -path ./$(VENV) -prune -o -name __pycache__ -type d -exec rm -rf {} +
+
+$(VENV)/.created:
+	$(if $(PYTHON),,$(error no Python 3.11 or newer found; name one with `make PYTHON=/path/to/python`))
+	$(PYTHON) -m venv $(VENV)
+	touch $@
+
+$(VENV)/.serve: requirements/serve.lock pyproject.toml | $(VENV)/.created
+	$(PIP) install --requirement requirements/serve.lock
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	touch $@
+
+$(VENV)/.dev: requirements/dev.lock pyproject.toml | $(VENV)/.created
+	$(PIP) install --requirement requirements/dev.lock
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	touch $@
+
+# Where its parts cannot be fetched the script leaves nothing, and it is tried again next time.
+$(BIN)/perf_analyzer: tests/tools/install_perf_analyzer.py | $(VENV)/.dev
+	$(BIN)/python $<
+	[ ! -e $@ ] || touch $@
+
+$(BIN)/uv: | $(VENV)/.created
+	$(PIP) install uv

@@ -1,0 +1,14 @@
+"""What holds for every test: NAIAD_REQUIRE is understood before the first one runs (tests/requirements.py)."""
+
+import os
+
+import pytest
+
+from tests.requirements import required
+
+
+def pytest_configure() -> None:
+    try:
+        required(os.environ)
+    except ValueError as error:
+        raise pytest.UsageError(str(error)) from error
