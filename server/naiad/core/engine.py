@@ -1,0 +1,237 @@
+"""The one front door: whatever wire a request came over, it goes through here.
+
+Lookups read one immutable map that the repository's manager replaces whole (`publish`); nothing here is held
+while a request runs. The manager implements `Control`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from threading import Lock
+from types import MappingProxyType
+from typing import NamedTuple, Protocol
+
+from naiad.core.budget import Budget
+from naiad.core.config import ModelConfig
+from naiad.core.errors import Draining, FailureReason, InvalidArgument, NaiadError, NotFound, Unavailable
+from naiad.core.pending import Pending, Responder
+from naiad.core.statistics import VersionStatistics
+from naiad.core.types import InferRequest, Signature, TensorSpec
+from naiad.core.version import Version
+
+
+class IndexEntry(NamedTuple):
+    """One line of the repository's index. `version` and `state` are empty for a model that has no version."""
+
+    name: str
+    version: str
+    state: str
+    reason: str
+
+
+class ModelMetadata(NamedTuple):
+    """What clients need to know to call a model; shapes have -1 where any size goes, the batch dimension first."""
+
+    name: str
+    versions: tuple[int, ...]
+    platform: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+
+
+class Control(Protocol):
+    """What decides which versions exist."""
+
+    def index(self, ready_only: bool) -> tuple[IndexEntry, ...]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """One model of the map: the versions that serve, and the numbers of those that are known but do not."""
+
+    ready: Mapping[int, Version]
+    latest: Version | None
+    known: frozenset[int] = frozenset()
+
+
+Models = Mapping[str, Served]
+
+
+class Engine:
+    """Thread-safe. Errors are those of naiad.core.errors."""
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+        self._models: Models = MappingProxyType({})
+        self._control: Control | None = None
+        self._ready = False
+        self._retired = False
+        self._stopping = False
+        self._listeners: tuple[Callable[[], None], ...] = ()
+        self._lock = Lock()
+        self._unserved = dict.fromkeys(FailureReason, 0)
+
+    # Requests.
+
+    def infer(self, request: InferRequest, responder: Responder) -> Pending:
+        """Queue a request. Raises what is wrong with it; after that only `responder` speaks, exactly once."""
+        version = None
+        try:
+            version = self._find(request.signature)
+            self._budget.reserve(request.nbytes)
+            try:
+                return self._submit(version, request, responder)
+            except BaseException:
+                self._budget.release(request.nbytes)
+                raise
+        except NaiadError as error:
+            self._count(error, version, request)
+            raise
+
+    def _submit(self, version: Version, request: InferRequest, responder: Responder) -> Pending:
+        try:
+            return version.submit(request, responder)
+        except Draining:
+            return self._find(request.signature).submit(request, responder)
+
+    def _count(self, error: NaiadError, version: Version | None, request: InferRequest) -> None:
+        if version is not None:
+            version.refused(error, request)
+            return
+        with self._lock:
+            self._unserved[error.reason] += 1
+
+    def _find(self, signature: Signature) -> Version:
+        if not self._stopping:
+            served = self._models.get(signature.model)
+            if served is not None:
+                number = signature.version
+                version = served.latest if number is None else served.ready.get(number)
+                if version is not None:
+                    return version
+        return self._lookup(signature.model, signature.version)[1]
+
+    def lookup(self, name: str, version: int | None) -> None:
+        """Raise what `infer` would raise for a model that is not there."""
+        self._lookup(name, version)
+
+    def _lookup(self, name: str, number: int | None) -> tuple[Served, Version]:
+        if self._stopping:
+            raise Unavailable("Server exiting")
+        served = self._models.get(name)
+        if served is not None:
+            version = served.latest if number is None else served.ready.get(number)
+            if version is not None:
+                return served, version
+        raise self._missing(name, served, number)
+
+    @staticmethod
+    def _missing(name: str, served: Served | None, number: int | None) -> NaiadError:
+        subject = f"Request for unknown model: '{name}'"
+        if served is None:
+            return NotFound(f"{subject} is not found")
+        if number is None:
+            return NotFound(f"{subject} has no available versions")
+        if number in served.known:
+            return Unavailable(f"{subject} version {number} is not at ready state")
+        return NotFound(f"{subject} version {number} is not found")
+
+    # Reads.
+
+    def live(self) -> bool:
+        """Whether the process works at all."""
+        return True
+
+    def ready(self) -> bool:
+        """Whether the first pass of loading has ended and the server is not stopping."""
+        return self._ready and not self._retired
+
+    def model_ready(self, name: str, version: int | None) -> bool:
+        """Whether requests for this model are welcome; False for unknown ones and while the server goes away."""
+        served = self._models.get(name)
+        if served is None or self._retired:
+            return False
+        return served.latest is not None if version is None else version in served.ready
+
+    def config(self, name: str, version: int | None) -> ModelConfig:
+        return self._lookup(name, version)[1].config
+
+    def metadata(self, name: str, version: int | None) -> ModelMetadata:
+        served, found = self._lookup(name, version)
+        config = found.config
+        versions = tuple(sorted(served.ready)) if version is None else (version,)
+        return ModelMetadata(
+            name,
+            versions,
+            config.platform or config.backend,
+            tuple(TensorSpec(t.name, t.datatype, config.shape(t)) for t in config.inputs),
+            tuple(TensorSpec(t.name, t.datatype, config.shape(t)) for t in config.outputs),
+        )
+
+    def statistics(self, name: str, version: int | None) -> tuple[VersionStatistics, ...]:
+        """Snapshots of all versions that are ready: of one model, or of all for an empty `name`."""
+        models = self._models
+        if not name:
+            return tuple(v.statistics() for n in sorted(models) for _, v in sorted(models[n].ready.items()))
+        served = models.get(name)
+        if served is None or served.latest is None:
+            raise InvalidArgument(f"requested model '{name}' is not available")
+        if version is None:
+            return tuple(v.statistics() for _, v in sorted(served.ready.items()))
+        if version not in served.ready:
+            raise InvalidArgument(f"requested model version is not available for model '{name}'")
+        return (served.ready[version].statistics(),)
+
+    def index(self, ready_only: bool) -> tuple[IndexEntry, ...]:
+        """Every model of the repositories with its versions' states."""
+        return () if self._control is None else self._control.index(ready_only)
+
+    @property
+    def leases(self) -> int:
+        """Requests that have not left the versions that serve now."""
+        return sum(version.leases for served in self._models.values() for version in served.ready.values())
+
+    def subscribe(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Have `listener` called after every change of readiness, from any thread; it must only enqueue.
+
+        Gives the function that ends it.
+        """
+        with self._lock:
+            self._listeners = (*self._listeners, listener)
+        return lambda: self._unsubscribe(listener)
+
+    def _unsubscribe(self, listener: Callable[[], None]) -> None:
+        with self._lock:
+            self._listeners = tuple(other for other in self._listeners if other is not listener)
+
+    @property
+    def unserved(self) -> Mapping[FailureReason, int]:
+        """Requests that failed before a version was found for them, by reason."""
+        return dict(self._unserved)
+
+    # The manager's side.
+
+    def govern(self, control: Control) -> None:
+        """Say who decides what is served; once, before anything is published."""
+        self._control = control
+
+    def publish(self, models: Models, ready: bool) -> None:
+        """Replace the map in one step; `ready` once the first pass of loading has ended."""
+        self._models = MappingProxyType(dict(models))
+        self._ready = ready
+        self._notify()
+
+    def retire(self) -> None:
+        """Say that the server is going away: not ready any more, but serving on."""
+        self._retired = True
+        self._notify()
+
+    def stop(self) -> None:
+        """Refuse whatever comes from now on; what was queued before is still answered."""
+        self._retired = self._stopping = True
+        self._notify()
+
+    def _notify(self) -> None:
+        for listener in self._listeners:
+            listener()

@@ -1,0 +1,82 @@
+"""One run: gather, compute, split. The boundary to a backend, where whatever it raises becomes an error value."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from time import monotonic_ns
+from typing import NamedTuple
+
+from naiad.core.backend import Result
+from naiad.core.batch import Shaper
+from naiad.core.errors import BackendError, ExecutableLost, NaiadError
+from naiad.core.pending import Pending
+from naiad.core.strategy import Outcome, Run
+from naiad.core.types import Array, InferResponse
+
+log = logging.getLogger(__name__)
+
+
+class Computed(NamedTuple):
+    """What became of a run: an outcome per request, and when its phases ended (`time.monotonic_ns`).
+
+    rows: rows that ran, 0 when all requests failed. lost: the instance is gone with its executable.
+    """
+
+    outcomes: list[Outcome]
+    gathered_ns: int
+    computed_ns: int
+    rows: int
+    lost: bool = False
+
+
+def compute(shaper: Shaper, run: Run) -> Computed:
+    """Run a batch. Never raises for anything that a backend does."""
+    gathered = computed = run.taken_ns
+    try:
+        batch = shaper.gather(run.entries)
+        gathered = monotonic_ns()
+        result = run.instance.executable.run(batch)
+        computed = monotonic_ns()
+        arrays = shaper.outputs(result, batch.rows)
+    except NaiadError as error:
+        return _all_failed(run, error, gathered)
+    except Exception as error:
+        log.exception("instance %s failed in a run of %d requests", run.instance.name, len(run.entries))
+        return _all_failed(run, BackendError(f"{type(error).__name__}: {error}"), gathered)
+    outcomes = _outcomes(run.entries, arrays, batch.starts, result)
+    return Computed(outcomes, gathered, computed, batch.rows if len(result.failures) < len(outcomes) else 0)
+
+
+def _all_failed(run: Run, error: NaiadError, gathered_ns: int) -> Computed:
+    outcomes: list[Outcome] = [error] * len(run.entries)
+    return Computed(outcomes, gathered_ns, monotonic_ns(), 0, isinstance(error, ExecutableLost))
+
+
+def _outcomes(
+    entries: Sequence[Pending], arrays: Sequence[Array], starts: Sequence[int], result: Result
+) -> list[Outcome]:
+    outcomes: list[Outcome]
+    if len(entries) == 1:
+        outcomes = [_response(entries[0], arrays)]
+    elif len(arrays) == 1:
+        array = arrays[0]
+        outcomes = [
+            InferResponse(entry.plan.head, entry.request.id, (array[start:stop],))
+            for entry, start, stop in zip(entries, starts, starts[1:], strict=False)
+        ]
+    else:
+        outcomes = [
+            _response(entry, [array[start:stop] for array in arrays])
+            for entry, start, stop in zip(entries, starts, starts[1:], strict=False)
+        ]
+    for index, error in result.failures.items():
+        outcomes[index] = error
+    return outcomes
+
+
+def _response(entry: Pending, arrays: Sequence[Array]) -> InferResponse:
+    picks = entry.plan.picks
+    return InferResponse(
+        entry.plan.head, entry.request.id, tuple(arrays if picks is None else [arrays[i] for i in picks])
+    )

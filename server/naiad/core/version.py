@@ -1,0 +1,348 @@
+"""One loaded version of a model: it validates, queues, leases, counts, and runs what its strategy gives out.
+
+One lock guards the state of all its requests. It is never held while anything runs, answers or waits. Whoever
+moves a request to DONE answers it, so each is answered exactly once. Leases count the requests that still use
+the version: one ends with the request's last reply or with the end of its run, whichever is later.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from threading import Lock
+from typing import NamedTuple, Protocol
+
+from naiad.core.batch import Shaper
+from naiad.core.budget import Budget
+from naiad.core.config import ModelConfig
+from naiad.core.errors import Draining, NaiadError
+from naiad.core.execution import Computed, compute
+from naiad.core.instance import Instance
+from naiad.core.pending import Pending, Responder, State
+from naiad.core.statistics import BatchTimes, Statistics, VersionStatistics
+from naiad.core.strategy import Outcome, Run, Strategy
+from naiad.core.timer import Timer
+from naiad.core.types import InferRequest, Signature
+from naiad.core.validation import Keys, Plan, check_data, make_plan
+
+PLANS_REMEMBERED = 4096
+
+
+class Runners(Protocol):
+    """The threads that run a version's batches."""
+
+    def list(self, version: Version) -> None:
+        """There may be something to take. Any thread, never blocks."""
+
+    def attach(self, version: Version) -> None: ...
+
+    def detach(self, version: Version) -> None:
+        """The version has nothing left to run."""
+
+
+class Next(NamedTuple):
+    """What a runner learns from `Version.take`.
+
+    again: another batch is due and an instance is free; the version counts as listed. due_ns: when to look again
+    by time, None for no need to (the pool is told of each time once, an instance's own thread each time it asks).
+    """
+
+    run: Run | None
+    again: bool = False
+    due_ns: int | None = None
+
+
+class Version:
+    def __init__(
+        self,
+        config: ModelConfig,
+        number: int,
+        instances: Sequence[Instance],
+        strategy: Strategy,
+        runners: Runners,
+        timer: Timer,
+        budget: Budget,
+    ) -> None:
+        self.config = config
+        self.number = number
+        self.instances = tuple(instances)
+        self.average_ns: float | None = None
+        self._strategy = strategy
+        self._runners = runners
+        self._timer = timer
+        self._budget = budget
+        self._shaper = Shaper(config)
+        self._statistics = Statistics(config.name, number)
+        self._lock = Lock()
+        self._plans: dict[Signature, Plan] = {}
+        self._keys = Keys()
+        self._open = True
+        self._leases = 0
+        self._listed = False
+        self._due_ns: int | None = None
+        self._outbox: deque[tuple[Pending, Outcome]] = deque()
+        self._sending = Lock()
+        self._on_idle: Callable[[], None] | None = None
+        runners.attach(self)
+
+    # Requests come in.
+
+    def submit(self, request: InferRequest, responder: Responder) -> Pending:
+        """Check a request and queue it. Raises what is wrong with it, Rejected when full, Draining when closing."""
+        plan = self._plans.get(request.signature) or self._learn(request)
+        check_data(plan, self.config.name, request)
+        now_ns = time.monotonic_ns()
+        pending = Pending(request, responder, self, plan, now_ns)
+        if pending.expires_ns is not None and pending.expires_ns <= now_ns:
+            raise pending.expiry_error()
+        with self._lock:
+            if not self._open:
+                raise Draining(
+                    f"Request for unknown model: '{self.config.name}' version {self.number} is not at ready state"
+                )
+            self._strategy.submit(pending)
+            self._leases += 1
+            listed = self._list(now_ns)
+        if pending.expires_ns is not None:
+            self._watch(pending)
+        if listed:
+            self._runners.list(self)
+        return pending
+
+    def refused(self, error: NaiadError, request: InferRequest) -> None:
+        """Count a request that `submit` did not take."""
+        with self._lock:
+            self._statistics.failed(error.reason, time.monotonic_ns() - request.received_ns)
+
+    def _learn(self, request: InferRequest) -> Plan:
+        with self._lock:
+            plan = make_plan(self.config, self.number, request.signature, request.id, self._keys)
+            if len(self._plans) >= PLANS_REMEMBERED:
+                del self._plans[next(iter(self._plans))]
+            self._plans[request.signature] = plan
+            return plan
+
+    def _list(self, now_ns: int) -> bool:
+        """Whether runners must be told; the lock is held."""
+        if self._listed:
+            return False
+        due_ns = self._strategy.ready_ns()
+        if due_ns is None or (due_ns > now_ns and due_ns == self._due_ns):
+            return False
+        self._listed = True
+        return True
+
+    def _watch(self, pending: Pending) -> None:
+        self._timer.add(pending)
+        if pending.state is State.DONE:
+            self._timer.discard([pending])
+
+    # Runners take and run.
+
+    def take(self, now_ns: int, instance: Instance | None = None) -> Next:
+        """Take the batch that is due, on `instance` or on any free one. The caller must `execute` it."""
+        with self._lock:
+            self._listed = False
+            run, expired = self._strategy.take(now_ns, instance)
+            due_ns = self._strategy.ready_ns()
+            again = self._listed = due_ns is not None and due_ns <= now_ns
+            if again or (instance is None and due_ns == self._due_ns):
+                due_ns = None
+            else:
+                self._due_ns = due_ns
+            ended = [(pending, pending.expiry_error()) for pending in expired]
+            released = self._gave_up(ended)
+            self._leases -= len(expired)
+            idle = self._idle()
+        if ended:
+            self._tell(ended, released, expired, idle)
+        return Next(run, again, due_ns)
+
+    def execute(self, run: Run) -> bool:
+        """Run a batch and answer it; True when another one is due, which the caller then takes or lists."""
+        computed = compute(self._shaper, run)
+        with self._lock:
+            claimed: list[tuple[Pending, Outcome]] = []
+            for pending, outcome in zip(run.entries, computed.outcomes, strict=True):
+                if pending.state is State.RUNNING:
+                    pending.state = State.DONE
+                    claimed.append((pending, outcome))
+            released = self._release(claimed)
+        sent = self._send(released)
+        times = BatchTimes(run.taken_ns, computed.gathered_ns, computed.computed_ns, time.monotonic_ns())
+        again = self._book(run, computed, claimed, times)
+        _flush(sent)
+        return again
+
+    def _book(
+        self, run: Run, computed: Computed, claimed: Sequence[tuple[Pending, Outcome]], times: BatchTimes
+    ) -> bool:
+        took = times.answered - times.taken
+        self.average_ns = took if self.average_ns is None else self.average_ns + 0.2 * (took - self.average_ns)
+        with self._lock:
+            self._count(computed, claimed, times)
+            if not computed.lost:
+                self._strategy.release(run.instance)
+            self._leases -= len(run.entries)
+            again = self._list(times.answered)
+            idle = self._idle()
+        self._let_go(run.entries)
+        if idle is not None:
+            idle()
+        return again
+
+    def _count(self, computed: Computed, claimed: Sequence[tuple[Pending, Outcome]], times: BatchTimes) -> None:
+        if computed.rows:
+            self._statistics.ran(computed.rows, times, time.time_ns() // 1_000_000)
+        received = queued = count = 0
+        for pending, outcome in claimed:
+            if isinstance(outcome, NaiadError):
+                self._statistics.failed(outcome.reason, times.answered - pending.request.received_ns)
+            else:
+                count += 1
+                received += pending.request.received_ns
+                queued += pending.queued_ns
+        if count:
+            self._statistics.succeeded(count, count * times.answered - received, count * times.taken - queued, times)
+
+    # Requests end early.
+
+    def end(self, pending: Pending, error: NaiadError) -> None:
+        """End a request that is not DONE yet with `error`; its place in the queue is free at once. Any thread."""
+        with self._lock:
+            if pending.state is State.DONE:
+                return
+            queued = [pending] if pending.state is State.QUEUED else []
+            if queued:
+                self._strategy.withdraw(pending)
+            pending.state = State.DONE
+            released = self._gave_up([(pending, error)])
+            self._leases -= len(queued)
+            idle = self._idle()
+        self._tell([(pending, error)], released, queued, idle)
+
+    def expire(self, pending: Pending) -> None:
+        """End a request whose time is over. A queue's timeout does not count once it runs, a client's deadline does."""
+        with self._lock:
+            runs = pending.queue_timeout and pending.state is State.RUNNING
+            if runs:
+                pending.await_deadline()
+        if not runs:
+            self.end(pending, pending.expiry_error())
+        elif pending.expires_ns is not None:
+            self._watch(pending)
+
+    def _gave_up(self, ended: Sequence[tuple[Pending, NaiadError]]) -> Sequence[tuple[Pending, Outcome]]:
+        """Count requests that ended early; gives what was held back for them. The lock is held."""
+        if not ended:
+            return ()
+        now_ns = time.monotonic_ns()
+        for pending, error in ended:
+            self._statistics.failed(error.reason, now_ns - pending.request.received_ns)
+        return self._release([(pending, None) for pending, _ in ended])
+
+    def _tell(
+        self,
+        ended: Sequence[tuple[Pending, NaiadError]],
+        released: Sequence[tuple[Pending, Outcome]],
+        unqueued: Sequence[Pending],
+        idle: Callable[[], None] | None,
+    ) -> None:
+        """Answer requests that ended early, and what they held back."""
+        for pending, error in ended:
+            pending.responder.send(error, True)
+        sent = [pending for pending, _ in ended] + self._send(released)
+        self._let_go(unqueued)
+        _flush(sent)
+        if idle is not None:
+            idle()
+
+    # Replies go out.
+
+    def _release(self, outcomes: Sequence[tuple[Pending, Outcome | None]]) -> Sequence[tuple[Pending, Outcome]]:
+        """What may be sent now; ordered replies go through the outbox instead. The lock is held."""
+        released = self._strategy.answered(outcomes)
+        if not self._strategy.ordered:
+            return released
+        self._outbox.extend(released)
+        return ()
+
+    def _send(self, released: Sequence[tuple[Pending, Outcome]]) -> list[Pending]:
+        """Hand replies to their responders, the outbox by one thread at a time; gives whose sinks to flush."""
+        sent = [pending for pending, _ in released]
+        for pending, outcome in released:
+            pending.responder.send(outcome, True)
+        while self._outbox and self._sending.acquire(blocking=False):
+            try:
+                while self._outbox:
+                    pending, outcome = self._outbox.popleft()
+                    pending.responder.send(outcome, True)
+                    sent.append(pending)
+            finally:
+                self._sending.release()
+        return sent
+
+    def _let_go(self, pendings: Sequence[Pending]) -> None:
+        """Give back what requests held, now that neither queue nor instance has them."""
+        self._budget.release(sum([pending.request.nbytes for pending in pendings]))
+        timed = [pending for pending in pendings if pending.expires_ns is not None]
+        if timed:
+            self._timer.discard(timed)
+
+    # The version ends.
+
+    def drain(self, on_idle: Callable[[], None]) -> None:
+        """Refuse new requests; `on_idle` is called once, from any thread, when the last lease is given back."""
+        with self._lock:
+            self._open = False
+            self._on_idle = on_idle
+            idle = self._idle()
+        if idle is not None:
+            idle()
+
+    def abort(self, error: NaiadError) -> None:
+        """End everything that still waits in the queue with `error`."""
+        with self._lock:
+            waiting = self._strategy.drain()
+            ended = [(pending, error) for pending in waiting]
+            released = self._gave_up(ended)
+            self._leases -= len(waiting)
+            idle = self._idle()
+        self._tell(ended, released, waiting, idle)
+
+    def close(self) -> None:
+        """Give back executables and runners. No lease may be left; the manager alone calls this."""
+        self._runners.detach(self)
+        for executable in {id(i.executable): i.executable for i in self.instances}.values():
+            executable.close()
+
+    def _idle(self) -> Callable[[], None] | None:
+        """The callback of `drain`, once, when it is due. The lock is held."""
+        if self._leases or self._on_idle is None:
+            return None
+        idle, self._on_idle = self._on_idle, None
+        return idle
+
+    # What it is doing.
+
+    @property
+    def leases(self) -> int:
+        """Requests that use the version."""
+        return self._leases
+
+    def statistics(self) -> VersionStatistics:
+        with self._lock:
+            return self._statistics.snapshot(len(self._strategy))
+
+
+def _moved(average_ns: float | None, took_ns: int) -> float:
+    """The moving average after one more run; a single stall of the machine does not make a short model long."""
+    if average_ns is None:
+        return took_ns
+    return average_ns + 0.2 * (min(took_ns, 4 * average_ns) - average_ns)
+
+
+def _flush(pendings: Iterable[Pending]) -> None:
+    for sink in {pending.responder.sink for pending in pendings}:
+        sink.flush()
