@@ -46,7 +46,7 @@ check: dev ## lint, types, import directions, formatting, compiled protos
 	$(BIN)/python protos/generate.py --check
 
 bench: dev ## measure against bare references, in one run
-	$(BIN)/python benchmarks/run.py $(ARGS)
+	$(BIN)/python -m benchmarks.run $(ARGS)
 
 drill: dev ## run the tests that break things on purpose
 	$(BIN)/python -m pytest -m drill $(ARGS)

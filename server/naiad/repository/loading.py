@@ -1,0 +1,148 @@
+"""From a version's files to a version that can serve. Runs on loader threads; holds no state of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from naiad.core.backend import Backend, Executable, ModelFiles
+from naiad.core.budget import Budget
+from naiad.core.config import Device, InstanceGroup, Kind, ModelConfig
+from naiad.core.errors import InvalidArgument
+from naiad.core.instance import Instance
+from naiad.core.runners import DedicatedRunners, RunnerPool
+from naiad.core.strategy import Batcher
+from naiad.core.timer import Timer
+from naiad.core.version import Version
+
+LEAST_QUEUE = 1024
+BATCHES_QUEUED = 32
+CPU_INSTANCES = {"onnxruntime": 2}
+"""How many instances a backend's models get on the CPU when their config does not say; others get one, as on GPUs."""
+
+
+class Threads(NamedTuple):
+    """What versions run on and are bounded by; shared by all of them."""
+
+    pool: RunnerPool
+    dedicated: DedicatedRunners
+    timer: Timer
+    budget: Budget
+
+
+@dataclass(frozen=True, slots=True)
+class Backends:
+    """How to get a backend for a config's `backend`, and which GPUs it could use."""
+
+    create: Callable[[str], Backend]
+    gpus: Callable[[str], tuple[int, ...]]
+
+
+class Loaded(NamedTuple):
+    """A version that is ready to serve, and what to close after it."""
+
+    version: Version
+    backend: Backend
+
+    def close(self) -> None:
+        """Give everything back; the version must be idle."""
+        self.version.close()
+        self.backend.close()
+
+
+class Loader:
+    """max_queue_size: how many requests may wait for one version whose config does not say; 0 for the rule of thumb.
+
+    finish: gives a completed config its completed message.
+    """
+
+    def __init__(
+        self,
+        backends: Backends,
+        threads: Threads,
+        finish: Callable[[ModelConfig], ModelConfig],
+        max_queue_size: int = 0,
+    ) -> None:
+        self._backends = backends
+        self._threads = threads
+        self._finish = finish
+        self._max_queue_size = max_queue_size
+
+    def load(self, config: ModelConfig, number: int, files: ModelFiles) -> Loaded:
+        """Complete the config, load onto every device it asks for; whatever fails leaves nothing behind."""
+        with ExitStack() as undo:
+            backend = self._backends.create(config.backend)
+            undo.callback(backend.close)
+            completed = backend.complete(config, files)
+            groups = resolve_groups(completed, self._backends.gpus(completed.backend))
+            completed = self._finish(replace(completed, instance_groups=groups))
+            instances = _load_instances(backend, groups, undo)
+            version = self._version(completed, number, instances)
+            undo.pop_all()
+            return Loaded(version, backend)
+
+    def _version(self, config: ModelConfig, number: int, instances: Sequence[Instance]) -> Version:
+        own_threads = any(instance.executable.own_threads for instance in instances)
+        threads = self._threads
+        return Version(
+            config,
+            number,
+            instances,
+            Batcher(config, instances, self._queue_limit(config, len(instances))),
+            threads.dedicated if own_threads else threads.pool,
+            threads.timer,
+            threads.budget,
+        )
+
+    def _queue_limit(self, config: ModelConfig, instances: int) -> int:
+        own = config.dynamic_batching.queue_policy.max_queue_size if config.dynamic_batching else 0
+        rule = max(LEAST_QUEUE, BATCHES_QUEUED * max(1, config.max_batch_size) * instances)
+        return own or self._max_queue_size or rule
+
+
+def resolve_groups(config: ModelConfig, gpus: tuple[int, ...]) -> tuple[InstanceGroup, ...]:
+    """Instance groups with names, kinds, counts (0: the default) and GPUs filled in.
+
+    Raises InvalidArgument where there is no such device.
+    """
+    groups = config.instance_groups or (InstanceGroup(config.name, count=0),)
+    return tuple(
+        _resolve_group(config, replace(group, name=group.name or f"{config.name}_{i}"), gpus)
+        for i, group in enumerate(groups)
+    )
+
+
+def _resolve_group(config: ModelConfig, group: InstanceGroup, gpus: tuple[int, ...]) -> InstanceGroup:
+    subject = f"instance group {group.name} of model {config.name}"
+    kind = group.kind
+    if kind is Kind.AUTO:
+        kind = Kind.GPU if gpus else Kind.CPU
+    if kind is Kind.CPU:
+        return replace(group, kind=kind, count=group.count or CPU_INSTANCES.get(config.backend, 1), gpus=())
+    if kind is not Kind.GPU:
+        raise InvalidArgument(f"{subject} has kind {kind.value}, expected KIND_AUTO, KIND_CPU or KIND_GPU")
+    if not gpus:
+        raise InvalidArgument(f"{subject} has kind KIND_GPU but no GPUs are available")
+    for gpu in group.gpus:
+        if gpu not in gpus:
+            raise InvalidArgument(
+                f"{subject} specifies invalid or unsupported gpu id {gpu}. GPUs that can be used are: "
+                + ", ".join(map(str, gpus))
+            )
+    return replace(group, kind=kind, count=group.count or 1, gpus=group.gpus or gpus)
+
+
+def _load_instances(backend: Backend, groups: Sequence[InstanceGroup], undo: ExitStack) -> list[Instance]:
+    executables: dict[Device, Executable] = {}
+    instances: list[Instance] = []
+    for group in groups:
+        devices = [Device(Kind.GPU, gpu) for gpu in group.gpus] or [Device(Kind.CPU)]
+        for device in (device for device in devices for _ in range(group.count)):
+            executable = executables.get(device)
+            if executable is None or not executable.shared:
+                executable = executables[device] = backend.load(device)
+                undo.callback(executable.close)
+            instances.append(Instance(f"{group.name}_{len(instances)}", device, executable))
+    return instances
