@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from threading import Event
 
@@ -16,6 +17,7 @@ from naiad.core.engine import IndexEntry
 from naiad.core.errors import InvalidArgument, NaiadError, NotFound, Unavailable
 from naiad.repository.loading import Backends, Loaded, Loader, Threads, resolve_groups
 from naiad.repository.manager import Candidate, Manager
+from naiad.repository.resolve import Resolved
 from tests.core.house import House
 from tests.core.scripted import PATIENCE, Caller, Scripted, config, eventually, request
 
@@ -59,17 +61,20 @@ class Site:
         self._started = False
         self.candidates: list[Candidate] = []
         threads = Threads(self.house.pool, self.house.dedicated, self.house.timer, self.house.budget)
-        self.loader = Loader(Backends(self._create, lambda _: ()), threads, lambda completed: completed)
-        self.manager = Manager(self.house.engine, self.loader, lambda: self.candidates, 2)
+        self.loader = Loader(Backends(self._create, lambda _: ()), threads)
+        self.manager = Manager(self.house.engine, lambda: self.candidates, 2)
 
     def _create(self, name: str) -> ScriptedBackend:
         self.made.append(ScriptedBackend(self.plan))
         return self.made[-1]
 
     def offer(self, name: str, *versions: int, problem: str = "", **trouble: str) -> None:
-        wanted: dict[int, ModelFiles | str] = dict.fromkeys(versions, FILES)
+        resolved = Resolved(config(name), FILES)
+        wanted: dict[int, Callable[[], Loaded] | str] = {
+            number: partial(self.loader.load, resolved, number, lambda _: "config.pbtxt") for number in versions
+        }
         wanted.update({int(number.removeprefix("v")): reason for number, reason in trouble.items()})
-        self.candidates.append(Candidate(name, None if problem else config(name), wanted, problem))
+        self.candidates.append(Candidate(name, wanted, problem))
 
     def start(self) -> None:
         if not self._started:
@@ -122,9 +127,9 @@ def test_a_model_that_fails_leaves_the_others_serving_and_says_why(site: Site) -
     assert site.ask("good") == 4.0
     assert site.house.engine.ready()
     assert site.manager.index(ready_only=False) == (
-        IndexEntry("bad", "1", "UNAVAILABLE", "the file is truncated"),
+        IndexEntry("bad", "1", "UNAVAILABLE", "m/1: the file is truncated"),
         IndexEntry("good", "1", "READY", ""),
-        IndexEntry("worse", "1", "UNAVAILABLE", "ZeroDivisionError: by zero"),
+        IndexEntry("worse", "1", "UNAVAILABLE", "m/1: ZeroDivisionError: by zero"),
     )
     assert [entry.name for entry in site.manager.index(ready_only=True)] == ["good"]
     with pytest.raises(Unavailable, match="version 1 is not at ready state"):
@@ -253,7 +258,7 @@ def load(site: Site, count: int, shared: bool) -> Loaded:
     backend.shared = shared
     site.made.append(backend)
     site.loader._backends = Backends(lambda _: backend, lambda _: ())
-    return site.loader.load(wanted, 1, FILES)
+    return site.loader.load(Resolved(wanted, FILES), 1, lambda _: "config.pbtxt")
 
 
 @pytest.mark.parametrize(("shared", "loads"), [(True, 1), (False, 2)])

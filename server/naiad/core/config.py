@@ -15,7 +15,6 @@ from typing import NamedTuple
 
 from naiad.core.types import DataType, Shape
 
-
 _NONE: Mapping[str, str] = MappingProxyType({})
 
 
@@ -46,7 +45,7 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class InstanceGroup:
-    """`count` instances on each of `gpus` (KIND_GPU), or on the CPU."""
+    """`count` instances on each of `gpus` (KIND_GPU), or on the CPU; 0 is the default of the backend there."""
 
     name: str = ""
     kind: Kind = Kind.AUTO

@@ -39,12 +39,12 @@ def compute(shaper: Shaper, run: Run) -> Computed:
         result = run.instance.executable.run(batch)
         computed = monotonic_ns()
         arrays = shaper.outputs(result, batch.rows)
+        outcomes = _outcomes(run.entries, arrays, batch.starts, result)
     except NaiadError as error:
         return _all_failed(run, error, gathered)
     except Exception as error:
         log.exception("instance %s failed in a run of %d requests", run.instance.name, len(run.entries))
         return _all_failed(run, BackendError(f"{type(error).__name__}: {error}"), gathered)
-    outcomes = _outcomes(run.entries, arrays, batch.starts, result)
     return Computed(outcomes, gathered, computed, batch.rows if len(result.failures) < len(outcomes) else 0)
 
 

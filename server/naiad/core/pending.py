@@ -91,6 +91,10 @@ class Pending:
         deadline = self.request.deadline
         self.expires_ns = None if deadline is None else int(deadline * 1e9)
 
+    def drop_data(self) -> None:
+        """Let go of the tensors: it ended in the queue, which may keep this entry until it comes to the front."""
+        self.request = self.request._replace(data=())
+
     def cancel(self) -> None:
         """Take the request back: never executed if still queued, its result dropped if it runs. Any thread."""
         self.version.end(self, Cancelled(""))

@@ -5,7 +5,7 @@ A bucket is *ripe* when a preferred size (or a full batch) stands in it, *late* 
 waited for the queue delay; either makes it due. Without a delay whatever waits is due. The oldest late bucket
 goes first, then ripe ones in the order they ripened.
 
-An entry that left the queue out of order stays in the deques until it comes to the front; they are swept when
+An entry that left the queue out of order stays in the deques until it comes to the front; each deque is swept when
 such entries outnumber the live ones, so that removing is O(1) and memory is bounded by what is queued.
 """
 
@@ -51,7 +51,8 @@ class _Bucket(Generic[E]):
         self.rows = 0
 
 
-_SWEEP_MARGIN = 64
+_MARGIN = 64
+"""How many taken entries the fifo may keep on top: what is taken mostly stands at its front and leaves by itself."""
 
 
 class BatchQueue(Generic[E]):
@@ -98,10 +99,14 @@ class BatchQueue(Generic[E]):
         entry.state = State.DONE
         self._forget(entry)
         key = entry.plan.key
-        if key in self._ripe and not self._is_ripe(self._buckets[key]):
+        bucket = self._buckets[key]
+        if key in self._ripe and not self._is_ripe(bucket):
             del self._ripe[key]
-        self._drop_if_empty(key)
-        self._sweep()
+        if bucket.live:
+            bucket.entries = _swept(bucket.entries, 2 * bucket.live)
+        else:
+            del self._buckets[key]
+        self._fifo = _swept(self._fifo, 2 * self._live)
 
     def due_ns(self) -> int | None:
         """When the next batch is due (in the past: now), or None when nothing waits."""
@@ -159,8 +164,9 @@ class BatchQueue(Generic[E]):
                 break
         if key in self._ripe and not self._is_ripe(bucket):
             del self._ripe[key]
-        self._drop_if_empty(key)
-        self._sweep()
+        if not bucket.live:
+            del self._buckets[key]
+        self._fifo = _swept(self._fifo, 2 * self._live + _MARGIN)
         return taken
 
     def _forget(self, entry: E) -> None:
@@ -168,10 +174,6 @@ class BatchQueue(Generic[E]):
         bucket.live -= 1
         bucket.rows -= entry.plan.rows
         self._live -= 1
-
-    def _drop_if_empty(self, key: object) -> None:
-        if not self._buckets[key].live:
-            del self._buckets[key]
 
     def _head(self) -> E | None:
         fifo = self._fifo
@@ -202,9 +204,9 @@ class BatchQueue(Generic[E]):
                 best = rows
         return best
 
-    def _sweep(self) -> None:
-        if len(self._fifo) <= 2 * self._live + _SWEEP_MARGIN:
-            return
-        self._fifo = deque(entry for entry in self._fifo if entry.state is State.QUEUED)
-        for bucket in self._buckets.values():
-            bucket.entries = deque(entry for entry in bucket.entries if entry.state is State.QUEUED)
+
+def _swept(entries: deque[E], most: int) -> deque[E]:
+    """`entries`, or only those of them that are QUEUED when there are more than `most`."""
+    if len(entries) <= most:
+        return entries
+    return deque(entry for entry in entries if entry.state is State.QUEUED)

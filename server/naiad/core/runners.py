@@ -185,7 +185,8 @@ class RunnerPool:
                 continue
             if now_ns > look_ns:
                 self._waiter.wait(0)
-                look_ns = monotonic_ns() + SLICE_NS
+                now_ns = monotonic_ns()
+                look_ns = now_ns + SLICE_NS
             source = self._ready.popleft()
             if source.average_ns is not None and source.average_ns <= SHORT_NS:
                 self._run_short(source, now_ns, epoch)
@@ -341,10 +342,10 @@ class _Dedicated:
         """Run until nothing is due for this instance; gives when to look again."""
         while True:
             taken = self._version.take(monotonic_ns(), self._instance)
+            if taken.again or (taken.run is not None and taken.due_ns is not None):
+                self._tell(self._version)
             if taken.run is None:
                 return taken.due_ns
-            if taken.again:
-                self._tell(self._version)
             try:
                 self._version.execute(taken.run)
             except Exception:

@@ -7,11 +7,11 @@ decides every move of a request; nothing here blocks, answers or runs.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from naiad.core.config import ModelConfig
-from naiad.core.errors import NaiadError
+from naiad.core.errors import NaiadError, Rejected
 from naiad.core.instance import Instance
 from naiad.core.pending import Pending
 from naiad.core.queue import BatchQueue
@@ -48,11 +48,11 @@ class Strategy(Protocol):
     def release(self, instance: Instance) -> None:
         """An instance is free again."""
 
-    def answered(self, outcomes: Sequence[tuple[Pending, Outcome | None]]) -> Sequence[tuple[Pending, Outcome]]:
-        """Take the outcomes of requests that are DONE; give those that may be sent now.
+    def answered(self, outcomes: Sequence[tuple[Pending, Outcome]]) -> Sequence[tuple[Pending, Outcome]]:
+        """Take the outcomes of requests that ran; give those that may be sent now."""
 
-        None: the request ended before its run and was answered already; nothing must wait for it.
-        """
+    def abandoned(self, pendings: Sequence[Pending]) -> Sequence[tuple[Pending, Outcome]]:
+        """Requests ended otherwise and were answered: nothing must wait for them. Gives what may be sent now."""
 
     def drain(self) -> Sequence[Pending]:
         """Take out all that is queued, as DONE."""
@@ -62,10 +62,14 @@ class Strategy(Protocol):
 
 
 class Batcher:
-    """Dynamic batching, or one by one where the config does not ask for it."""
+    """Dynamic batching, or one by one where the config does not ask for it.
+
+    limit: the most requests that wait, and the most replies that are held back for earlier ones.
+    """
 
     def __init__(self, config: ModelConfig, instances: Sequence[Instance], limit: int) -> None:
         self._queue: BatchQueue[Pending] = BatchQueue(config.max_batch_size, config.dynamic_batching, limit)
+        self._limit = limit
         self._free = list(instances)
         ordered = config.dynamic_batching is not None and config.dynamic_batching.preserve_ordering
         self._order = ArrivalOrder() if ordered else None
@@ -78,9 +82,13 @@ class Batcher:
         return self._order is not None
 
     def submit(self, pending: Pending) -> None:
+        if self._order is None:
+            self._queue.push(pending)
+            return
+        if self._order.held >= self._limit:
+            raise Rejected("Exceeds maximum queue size")
         self._queue.push(pending)
-        if self._order is not None:
-            self._order.arrived(pending)
+        self._order.arrived(pending)
 
     def withdraw(self, pending: Pending) -> None:
         self._queue.remove(pending)
@@ -107,10 +115,11 @@ class Batcher:
     def release(self, instance: Instance) -> None:
         self._free.append(instance)
 
-    def answered(self, outcomes: Sequence[tuple[Pending, Outcome | None]]) -> Sequence[tuple[Pending, Outcome]]:
-        if self._order is not None:
-            return self._order.answered(outcomes)
-        return [(pending, outcome) for pending, outcome in outcomes if outcome is not None]
+    def answered(self, outcomes: Sequence[tuple[Pending, Outcome]]) -> Sequence[tuple[Pending, Outcome]]:
+        return outcomes if self._order is None else self._order.answered(outcomes)
+
+    def abandoned(self, pendings: Sequence[Pending]) -> Sequence[tuple[Pending, Outcome]]:
+        return () if self._order is None else self._order.abandoned(pendings)
 
     def drain(self) -> Sequence[Pending]:
         return list(self._queue.drain())
@@ -121,18 +130,40 @@ class ArrivalOrder:
 
     def __init__(self) -> None:
         self._waiting: deque[Pending] = deque()
-        self._held: dict[Pending, Outcome | None] = {}
+        self._held: dict[Pending, Outcome] = {}
+        self._gone: set[Pending] = set()
+
+    @property
+    def held(self) -> int:
+        """Replies that are held back."""
+        return len(self._held)
 
     def arrived(self, pending: Pending) -> None:
         self._waiting.append(pending)
 
-    def answered(self, outcomes: Iterable[tuple[Pending, Outcome | None]]) -> Sequence[tuple[Pending, Outcome]]:
-        """Add outcomes (None: answered already, nobody need wait for it); give those whose turn has come."""
+    def answered(self, outcomes: Sequence[tuple[Pending, Outcome]]) -> Sequence[tuple[Pending, Outcome]]:
+        """Add outcomes; give those whose turn has come."""
         self._held.update(outcomes)
+        return self._release()
+
+    def abandoned(self, pendings: Sequence[Pending]) -> Sequence[tuple[Pending, Outcome]]:
+        """Wait no longer for `pendings`; give the outcomes whose turn has come."""
+        self._gone.update(pendings)
+        if 2 * len(self._gone) > len(self._waiting):
+            self._waiting = deque(pending for pending in self._waiting if pending not in self._gone)
+            self._gone.clear()
+        return self._release()
+
+    def _release(self) -> Sequence[tuple[Pending, Outcome]]:
         released: list[tuple[Pending, Outcome]] = []
-        while self._waiting and self._waiting[0] in self._held:
-            pending = self._waiting.popleft()
-            outcome = self._held.pop(pending)
-            if outcome is not None:
-                released.append((pending, outcome))
+        waiting = self._waiting
+        while waiting:
+            pending = waiting[0]
+            if pending in self._held:
+                released.append((pending, self._held.pop(pending)))
+            elif pending in self._gone:
+                self._gone.remove(pending)
+            else:
+                break
+            waiting.popleft()
         return released

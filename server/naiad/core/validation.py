@@ -49,7 +49,8 @@ class Plan:
     rows: batch rows (1 for a model without batch dimension).
     order: for each input of the config, its index in `InferRequest.data`, or -1 where the request has none.
     picks: indexes of the outputs to answer with, in the config's order; None means all.
-    timeout_ns: the queue timeout, 0 for none.
+    timeout_ns: the queue timeout, 0 for none. nbytes: what the only input's data must have, if there is just one and
+    it is of a fixed-size datatype; else -1.
     """
 
     rows: int
@@ -60,6 +61,7 @@ class Plan:
     picks: tuple[int, ...] | None
     parameters: Mapping[str, Parameter]
     timeout_ns: int
+    nbytes: int
 
 
 def prefix(request_id: str) -> str:
@@ -82,27 +84,31 @@ def make_plan(config: ModelConfig, version: int, signature: Signature, request_i
     tag = prefix(request_id)
     _check_count(config, signature, tag)
     picks = _pick_outputs(config, signature)
-    order = _order(config, signature)
+    order = _order(config, signature, tag)
     rows = _check_rows(config, signature.inputs, tag)
     for wanted, index in zip(config.inputs, order, strict=True):
         if index >= 0:
             _check_tensor(config, wanted, signature.inputs[index], tag)
     skip = 1 if config.batching else 0
     outputs = config.outputs if picks is None else [config.outputs[i] for i in picks]
+    expected = tuple(_expected(spec) for spec in signature.inputs)
     return Plan(
         rows=rows,
         key=keys.of(tuple(signature.inputs[i].shape[skip:] if i >= 0 else None for i in order)),
         order=order,
-        expected=tuple(_expected(spec) for spec in signature.inputs),
+        expected=expected,
         head=ResponseHead(config.name, str(version), tuple((o.name, o.datatype) for o in outputs)),
         picks=picks,
         parameters=signature.parameters,
         timeout_ns=_timeout_ns(config, signature.parameters),
+        nbytes=expected[0].nbytes if len(expected) == 1 else -1,
     )
 
 
 def check_data(plan: Plan, model: str, request: InferRequest) -> None:
     """Check that each tensor has the bytes that its shape promises; InvalidArgument otherwise."""
+    if plan.nbytes >= 0 and request.data[0].nbytes == plan.nbytes:
+        return
     for want, array in zip(plan.expected, request.data, strict=True):
         if want.nbytes < 0:
             _check_strings(want, model, request)
@@ -121,13 +127,17 @@ def _check_strings(want: Expected, model: str, request: InferRequest) -> None:
 
 
 def _check_count(config: ModelConfig, signature: Signature, tag: str) -> None:
-    required = [i.name for i in config.inputs if not i.optional]
-    given = [i.name for i in signature.inputs]
-    if len(required) <= len(given) <= len(config.inputs):
-        return
+    required = sum(not tensor.optional for tensor in config.inputs)
+    if not required <= len(signature.inputs) <= len(config.inputs):
+        raise _wrong_inputs(config, signature, tag)
+
+
+def _wrong_inputs(config: ModelConfig, signature: Signature, tag: str) -> InvalidArgument:
+    required = [tensor.name for tensor in config.inputs if not tensor.optional]
+    given = [spec.name for spec in signature.inputs]
     number = "{} inputs" if len(required) == len(config.inputs) else "number of inputs between {} and {}"
     missing = [name for name in required if name not in given]
-    raise InvalidArgument(
+    return InvalidArgument(
         f"{tag}expected {number.format(len(required), len(config.inputs))} but got {len(given)} inputs for model "
         f"'{config.name}'. Got input(s) {_quoted(given)}, but missing required input(s) {_quoted(missing)}. "
         "Please provide all required input(s)."
@@ -149,12 +159,14 @@ def _pick_outputs(config: ModelConfig, signature: Signature) -> tuple[int, ...] 
     return None if len(picks) == len(config.outputs) else picks
 
 
-def _order(config: ModelConfig, signature: Signature) -> tuple[int, ...]:
+def _order(config: ModelConfig, signature: Signature, tag: str) -> tuple[int, ...]:
     given = {spec.name: i for i, spec in enumerate(signature.inputs)}
     known = {tensor.name for tensor in config.inputs}
     for name in given:
         if name not in known:
             raise InvalidArgument(f"unexpected inference input '{name}' for model '{config.name}'")
+    if any(tensor.name not in given and not tensor.optional for tensor in config.inputs):
+        raise _wrong_inputs(config, signature, tag)
     return tuple(given.get(tensor.name, -1) for tensor in config.inputs)
 
 
@@ -221,6 +233,6 @@ def _timeout_ns(config: ModelConfig, parameters: Mapping[str, Parameter]) -> int
     policy = config.dynamic_batching.queue_policy
     timeout = policy.default_timeout_microseconds
     own = parameters.get("timeout", 0)
-    if policy.allow_timeout_override and isinstance(own, int) and own > 0 and (timeout == 0 or own < timeout):
+    if policy.allow_timeout_override and type(own) is int and own > 0 and (timeout == 0 or own < timeout):
         timeout = own
     return timeout * 1000

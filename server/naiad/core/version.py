@@ -16,15 +16,15 @@ from typing import NamedTuple, Protocol
 from naiad.core.batch import Shaper
 from naiad.core.budget import Budget
 from naiad.core.config import ModelConfig
-from naiad.core.errors import Draining, NaiadError
+from naiad.core.errors import Draining, NaiadError, Rejected
 from naiad.core.execution import Computed, compute
 from naiad.core.instance import Instance
-from naiad.core.pending import Pending, Responder, State
+from naiad.core.pending import Pending, Responder, Sink, State
 from naiad.core.statistics import BatchTimes, Statistics, VersionStatistics
 from naiad.core.strategy import Outcome, Run, Strategy
 from naiad.core.timer import Timer
 from naiad.core.types import InferRequest, Signature
-from naiad.core.validation import Keys, Plan, check_data, make_plan
+from naiad.core.validation import Keys, Plan, check_data, make_plan, prefix
 
 PLANS_REMEMBERED = 4096
 
@@ -51,6 +51,18 @@ class Next(NamedTuple):
     run: Run | None
     again: bool = False
     due_ns: int | None = None
+
+
+class Parting(NamedTuple):
+    """Requests that ended early: with which error, which of them left the queue, whose replies waited for them.
+
+    idle: the callback of `drain`, when these held the last leases.
+    """
+
+    ended: Sequence[tuple[Pending, NaiadError]]
+    unqueued: Sequence[Pending]
+    released: Sequence[tuple[Pending, Outcome]]
+    idle: Callable[[], None] | None
 
 
 class Version:
@@ -101,7 +113,10 @@ class Version:
                 raise Draining(
                     f"Request for unknown model: '{self.config.name}' version {self.number} is not at ready state"
                 )
-            self._strategy.submit(pending)
+            try:
+                self._strategy.submit(pending)
+            except Rejected as error:
+                raise Rejected(f"{prefix(request.id)}{error}") from None
             self._leases += 1
             listed = self._list(now_ns)
         if pending.expires_ns is not None:
@@ -134,8 +149,9 @@ class Version:
         return True
 
     def _watch(self, pending: Pending) -> None:
+        """Have the timer expire a request, unless it ended meanwhile."""
         self._timer.add(pending)
-        if pending.state is State.DONE:
+        if pending.state is State.DONE and pending.expires_ns is not None:
             self._timer.discard([pending])
 
     # Runners take and run.
@@ -151,46 +167,39 @@ class Version:
                 due_ns = None
             else:
                 self._due_ns = due_ns
-            ended = [(pending, pending.expiry_error()) for pending in expired]
-            released = self._gave_up(ended)
-            self._leases -= len(expired)
-            idle = self._idle()
-        if ended:
-            self._tell(ended, released, expired, idle)
+            parting = self._part([(p, p.expiry_error()) for p in expired], expired) if expired else None
+        if parting is not None:
+            self._tell(parting)
         return Next(run, again, due_ns)
 
     def execute(self, run: Run) -> bool:
         """Run a batch and answer it; True when another one is due, which the caller then takes or lists."""
         computed = compute(self._shaper, run)
-        with self._lock:
-            claimed: list[tuple[Pending, Outcome]] = []
-            for pending, outcome in zip(run.entries, computed.outcomes, strict=True):
-                if pending.state is State.RUNNING:
-                    pending.state = State.DONE
-                    claimed.append((pending, outcome))
-            released = self._release(claimed)
-        sent = self._send(released)
         times = BatchTimes(run.taken_ns, computed.gathered_ns, computed.computed_ns, time.monotonic_ns())
-        again = self._book(run, computed, claimed, times)
-        _flush(sent)
-        return again
-
-    def _book(
-        self, run: Run, computed: Computed, claimed: Sequence[tuple[Pending, Outcome]], times: BatchTimes
-    ) -> bool:
-        took = times.answered - times.taken
-        self.average_ns = took if self.average_ns is None else self.average_ns + 0.2 * (took - self.average_ns)
         with self._lock:
+            claimed = _claim(run.entries, computed.outcomes)
             self._count(computed, claimed, times)
-            if not computed.lost:
-                self._strategy.release(run.instance)
-            self._leases -= len(run.entries)
-            again = self._list(times.answered)
-            idle = self._idle()
-        self._let_go(run.entries)
+            released = self._release(self._strategy.answered(claimed))
+        sinks = self._send(released)
+        again, idle = self._leave(run, computed.lost)
+        for sink in sinks:
+            sink.flush()
         if idle is not None:
             idle()
         return again
+
+    def _leave(self, run: Run, lost: bool) -> tuple[bool, Callable[[], None] | None]:
+        """Give back what a run held: instance, leases, bytes. Whether another is due, and the callback of `drain`."""
+        now_ns = time.monotonic_ns()
+        self.average_ns = _moved(self.average_ns, now_ns - run.taken_ns)
+        with self._lock:
+            if not lost:
+                self._strategy.release(run.instance)
+            self._leases -= len(run.entries)
+            again = self._list(now_ns)
+            idle = self._idle()
+        self._let_go(run.entries)
+        return again, idle
 
     def _count(self, computed: Computed, claimed: Sequence[tuple[Pending, Outcome]], times: BatchTimes) -> None:
         if computed.rows:
@@ -213,75 +222,85 @@ class Version:
         with self._lock:
             if pending.state is State.DONE:
                 return
-            queued = [pending] if pending.state is State.QUEUED else []
-            if queued:
-                self._strategy.withdraw(pending)
-            pending.state = State.DONE
-            released = self._gave_up([(pending, error)])
-            self._leases -= len(queued)
-            idle = self._idle()
-        self._tell([(pending, error)], released, queued, idle)
+            parting = self._withdraw(pending, error)
+        self._tell(parting)
 
     def expire(self, pending: Pending) -> None:
         """End a request whose time is over. A queue's timeout does not count once it runs, a client's deadline does."""
         with self._lock:
-            runs = pending.queue_timeout and pending.state is State.RUNNING
-            if runs:
+            if pending.state is State.DONE:
+                return
+            parting = None
+            if pending.queue_timeout and pending.state is State.RUNNING:
                 pending.await_deadline()
-        if not runs:
-            self.end(pending, pending.expiry_error())
+            else:
+                parting = self._withdraw(pending, pending.expiry_error())
+        if parting is not None:
+            self._tell(parting)
         elif pending.expires_ns is not None:
             self._watch(pending)
 
-    def _gave_up(self, ended: Sequence[tuple[Pending, NaiadError]]) -> Sequence[tuple[Pending, Outcome]]:
-        """Count requests that ended early; gives what was held back for them. The lock is held."""
-        if not ended:
-            return ()
+    def _withdraw(self, pending: Pending, error: NaiadError) -> Parting:
+        """Make a request that is QUEUED or RUNNING DONE. The lock is held."""
+        queued = [pending] if pending.state is State.QUEUED else []
+        if queued:
+            self._strategy.withdraw(pending)
+        pending.state = State.DONE
+        return self._part([(pending, error)], queued)
+
+    def _part(self, ended: Sequence[tuple[Pending, NaiadError]], unqueued: Sequence[Pending]) -> Parting:
+        """Count requests that ended early, which are DONE. The lock is held."""
         now_ns = time.monotonic_ns()
         for pending, error in ended:
             self._statistics.failed(error.reason, now_ns - pending.request.received_ns)
-        return self._release([(pending, None) for pending, _ in ended])
+        self._leases -= len(unqueued)
+        released = self._release(self._strategy.abandoned([pending for pending, _ in ended]))
+        return Parting(ended, unqueued, released, self._idle())
 
-    def _tell(
-        self,
-        ended: Sequence[tuple[Pending, NaiadError]],
-        released: Sequence[tuple[Pending, Outcome]],
-        unqueued: Sequence[Pending],
-        idle: Callable[[], None] | None,
-    ) -> None:
+    def _tell(self, parting: Parting) -> None:
         """Answer requests that ended early, and what they held back."""
-        for pending, error in ended:
+        for pending, error in parting.ended:
             pending.responder.send(error, True)
-        sent = [pending for pending, _ in ended] + self._send(released)
-        self._let_go(unqueued)
-        _flush(sent)
-        if idle is not None:
-            idle()
+        sinks = self._send(parting.released).union(pending.responder.sink for pending, _ in parting.ended)
+        self._let_go(parting.unqueued)
+        for pending in parting.unqueued:
+            pending.drop_data()
+        for sink in sinks:
+            sink.flush()
+        if parting.idle is not None:
+            parting.idle()
 
     # Replies go out.
 
-    def _release(self, outcomes: Sequence[tuple[Pending, Outcome | None]]) -> Sequence[tuple[Pending, Outcome]]:
-        """What may be sent now; ordered replies go through the outbox instead. The lock is held."""
-        released = self._strategy.answered(outcomes)
+    def _release(self, released: Sequence[tuple[Pending, Outcome]]) -> Sequence[tuple[Pending, Outcome]]:
+        """What a strategy released; where replies are ordered they go through the outbox instead. The lock is held."""
         if not self._strategy.ordered:
             return released
         self._outbox.extend(released)
         return ()
 
-    def _send(self, released: Sequence[tuple[Pending, Outcome]]) -> list[Pending]:
-        """Hand replies to their responders, the outbox by one thread at a time; gives whose sinks to flush."""
-        sent = [pending for pending, _ in released]
+    def _send(self, released: Iterable[tuple[Pending, Outcome]]) -> set[Sink]:
+        """Hand replies to their responders, the outbox by one thread at a time; gives the sinks to flush."""
+        sinks: set[Sink] = set()
         for pending, outcome in released:
-            pending.responder.send(outcome, True)
+            responder = pending.responder
+            responder.send(outcome, True)
+            sinks.add(responder.sink)
         while self._outbox and self._sending.acquire(blocking=False):
             try:
-                while self._outbox:
-                    pending, outcome = self._outbox.popleft()
-                    pending.responder.send(outcome, True)
-                    sent.append(pending)
+                sinks |= self._send_all(self._outbox)
             finally:
                 self._sending.release()
-        return sent
+        return sinks
+
+    @staticmethod
+    def _send_all(outbox: deque[tuple[Pending, Outcome]]) -> set[Sink]:
+        sinks: set[Sink] = set()
+        while outbox:
+            pending, outcome = outbox.popleft()
+            pending.responder.send(outcome, True)
+            sinks.add(pending.responder.sink)
+        return sinks
 
     def _let_go(self, pendings: Sequence[Pending]) -> None:
         """Give back what requests held, now that neither queue nor instance has them."""
@@ -305,11 +324,8 @@ class Version:
         """End everything that still waits in the queue with `error`."""
         with self._lock:
             waiting = self._strategy.drain()
-            ended = [(pending, error) for pending in waiting]
-            released = self._gave_up(ended)
-            self._leases -= len(waiting)
-            idle = self._idle()
-        self._tell(ended, released, waiting, idle)
+            parting = self._part([(pending, error) for pending in waiting], waiting)
+        self._tell(parting)
 
     def close(self) -> None:
         """Give back executables and runners. No lease may be left; the manager alone calls this."""
@@ -336,13 +352,18 @@ class Version:
             return self._statistics.snapshot(len(self._strategy))
 
 
+def _claim(entries: Sequence[Pending], outcomes: Sequence[Outcome]) -> list[tuple[Pending, Outcome]]:
+    """Make those DONE that nobody ended during their run. The lock is held."""
+    claimed = []
+    for pending, outcome in zip(entries, outcomes, strict=True):
+        if pending.state is State.RUNNING:
+            pending.state = State.DONE
+            claimed.append((pending, outcome))
+    return claimed
+
+
 def _moved(average_ns: float | None, took_ns: int) -> float:
     """The moving average after one more run; a single stall of the machine does not make a short model long."""
     if average_ns is None:
         return took_ns
     return average_ns + 0.2 * (min(took_ns, 4 * average_ns) - average_ns)
-
-
-def _flush(pendings: Iterable[Pending]) -> None:
-    for sink in {pending.responder.sink for pending in pendings}:
-        sink.flush()

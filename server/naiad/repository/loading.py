@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from naiad.core.backend import Backend, Executable, ModelFiles
+from naiad.core.backend import Backend, Executable
 from naiad.core.budget import Budget
 from naiad.core.config import Device, InstanceGroup, Kind, ModelConfig
-from naiad.core.errors import InvalidArgument
+from naiad.core.errors import InvalidArgument, NaiadError
 from naiad.core.instance import Instance
+from naiad.core.problems import InvalidConfig, Locate, Problem, raise_errors
 from naiad.core.runners import DedicatedRunners, RunnerPool
 from naiad.core.strategy import Batcher
 from naiad.core.timer import Timer
 from naiad.core.version import Version
+from naiad.protocol.config import finish
+from naiad.protocol.config_rules import problems_of_completed
+from naiad.repository.resolve import Resolved
 
 LEAST_QUEUE = 1024
 BATCHES_QUEUED = 32
@@ -53,32 +57,24 @@ class Loaded(NamedTuple):
 
 
 class Loader:
-    """max_queue_size: how many requests may wait for one version whose config does not say; 0 for the rule of thumb.
+    """max_queue_size: how many requests may wait for one version whose config does not say; 0 for the rule of thumb."""
 
-    finish: gives a completed config its completed message.
-    """
-
-    def __init__(
-        self,
-        backends: Backends,
-        threads: Threads,
-        finish: Callable[[ModelConfig], ModelConfig],
-        max_queue_size: int = 0,
-    ) -> None:
+    def __init__(self, backends: Backends, threads: Threads, max_queue_size: int = 0) -> None:
         self._backends = backends
         self._threads = threads
-        self._finish = finish
         self._max_queue_size = max_queue_size
 
-    def load(self, config: ModelConfig, number: int, files: ModelFiles) -> Loaded:
-        """Complete the config, load onto every device it asks for; whatever fails leaves nothing behind."""
+    def load(self, resolved: Resolved, number: int, locate: Locate) -> Loaded:
+        """Complete a version's config and load it onto every device that it asks for.
+
+        Raises InvalidConfig, with the place of each problem; what fails leaves nothing behind.
+        """
         with ExitStack() as undo:
-            backend = self._backends.create(config.backend)
+            backend = create(self._backends, resolved, locate)
             undo.callback(backend.close)
-            completed = backend.complete(config, files)
-            groups = resolve_groups(completed, self._backends.gpus(completed.backend))
-            completed = self._finish(replace(completed, instance_groups=groups))
-            instances = _load_instances(backend, groups, undo)
+            completed = finish(complete(backend, self._backends, resolved, locate))
+            with blaming(locate, _place(resolved)):
+                instances = _load_instances(backend, completed.instance_groups, undo)
             version = self._version(completed, number, instances)
             undo.pop_all()
             return Loaded(version, backend)
@@ -100,6 +96,41 @@ class Loader:
         own = config.dynamic_batching.queue_policy.max_queue_size if config.dynamic_batching else 0
         rule = max(LEAST_QUEUE, BATCHES_QUEUED * max(1, config.max_batch_size) * instances)
         return own or self._max_queue_size or rule
+
+
+def create(backends: Backends, resolved: Resolved, locate: Locate) -> Backend:
+    """Get the backend that a version's config names; raises InvalidConfig where there is no such thing."""
+    with blaming(locate, locate("backend")):
+        return backends.create(resolved.config.backend)
+
+
+def complete(backend: Backend, backends: Backends, resolved: Resolved, locate: Locate) -> ModelConfig:
+    """The config as its backend completes it, with its instance groups; raises InvalidConfig with every place."""
+    with blaming(locate, _place(resolved)):
+        completed = backend.complete(resolved.config, resolved.files)
+    raise_errors(problem.located(locate) for problem in problems_of_completed(completed))
+    with blaming(locate, locate("instance_group")):
+        return replace(completed, instance_groups=resolve_groups(completed, backends.gpus(completed.backend)))
+
+
+def _place(resolved: Resolved) -> str:
+    return str(resolved.files.model_file or resolved.files.version_directory)
+
+
+@contextmanager
+def blaming(locate: Locate, place: str) -> Iterator[None]:
+    """Turn what goes wrong inside into InvalidConfig at `place`, or at the fields that it names itself.
+
+    The boundary to a backend, whose framework may raise anything.
+    """
+    try:
+        yield
+    except InvalidConfig as error:
+        raise error.located(locate) from error
+    except NaiadError as error:
+        raise InvalidConfig([Problem(str(error), place=place)]) from error
+    except Exception as error:
+        raise InvalidConfig([Problem(f"{type(error).__name__}: {error}", place=place)]) from error
 
 
 def resolve_groups(config: ModelConfig, gpus: tuple[int, ...]) -> tuple[InstanceGroup, ...]:

@@ -16,12 +16,10 @@ from queue import SimpleQueue
 from threading import Event, Thread
 from typing import NamedTuple
 
-from naiad.core.backend import ModelFiles
-from naiad.core.config import ModelConfig
 from naiad.core.engine import Engine, IndexEntry, Served
 from naiad.core.errors import NaiadError
 from naiad.core.lifecycle import Phase, Record, Verb, next_actions
-from naiad.repository.loading import Loaded, Loader
+from naiad.repository.loading import Loaded
 
 log = logging.getLogger(__name__)
 
@@ -29,13 +27,12 @@ log = logging.getLogger(__name__)
 class Candidate(NamedTuple):
     """What a repository says of one model.
 
-    wanted: the versions to serve with their files, or the reason why a version's files cannot be. problem: why
-    nothing of the model can be served; then there are no versions. config is None then.
+    wanted: for each version to serve how to load it (called once, on a loader thread), or why it cannot be. problem:
+    why nothing of the model can be served; then there are no versions.
     """
 
     name: str
-    config: ModelConfig | None
-    wanted: Mapping[int, ModelFiles | str]
+    wanted: Mapping[int, Callable[[], Loaded] | str]
     problem: str = ""
 
 
@@ -49,11 +46,8 @@ class _Model:
 class Manager:
     """An engine's Control. candidates: reads the repositories; called on the manager's thread."""
 
-    def __init__(
-        self, engine: Engine, loader: Loader, candidates: Callable[[], Iterable[Candidate]], load_threads: int
-    ) -> None:
+    def __init__(self, engine: Engine, candidates: Callable[[], Iterable[Candidate]], load_threads: int) -> None:
         self._engine = engine
-        self._loader = loader
         self._candidates = candidates
         self._models: dict[str, _Model] = {}
         self._index: tuple[IndexEntry, ...] = ()
@@ -126,24 +120,21 @@ class Manager:
 
     def _begin_load(self, model: _Model, number: int) -> None:
         model.records[number] = Record(Phase.SETTLED, time.monotonic()).to(Phase.LOADING, time.monotonic())
-        files = model.candidate.wanted[number]
-        if isinstance(files, str):
-            self._failed(model, number, files)
+        load = model.candidate.wanted[number]
+        if isinstance(load, str):
+            self._failed(model, number, load)
             return
         self._loading += 1
-        self._jobs.put(partial(self._load, model, number, files))
+        self._jobs.put(partial(self._load, model, number, load))
 
-    def _load(self, model: _Model, number: int, files: ModelFiles) -> None:
+    def _load(self, model: _Model, number: int, load: Callable[[], Loaded]) -> None:
         """Load a version on this loader thread and report back; whatever goes wrong concerns this version only."""
-        config = model.candidate.config
-        if config is None:
-            raise TypeError(f"model {model.candidate.name} has versions but no config")
         try:
-            loaded = self._loader.load(config, number, files)
+            loaded = load()
         except NaiadError as error:
             self._messages.put(partial(self._load_ended, model, number, str(error)))
         except Exception as error:
-            log.exception("loading model %s version %d", config.name, number)
+            log.exception("loading model %s version %d", model.candidate.name, number)
             self._messages.put(partial(self._load_ended, model, number, f"{type(error).__name__}: {error}"))
         else:
             self._messages.put(partial(self._load_ended, model, number, loaded))

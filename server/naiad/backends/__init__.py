@@ -1,0 +1,92 @@
+"""Backends, by the name that a config gives them.
+
+The table names a module and a class; the module, and with it the framework, is imported when the first model asks for
+it. Each module has a function `gpus`, which tells the ordinals that its framework could use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from types import MappingProxyType, ModuleType
+from typing import NamedTuple
+
+from naiad.core.backend import Backend
+from naiad.core.errors import Unimplemented
+from naiad.core.problems import InvalidConfig, Problem
+
+_NONE: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class BackendOptions:
+    """What the process gives every backend.
+
+    cpu_count: cores that the process may use. default_max_batch_size: what a model that can be batched gets where
+    its config says nothing; 0 for no batching. settings: the backend's own `--backend-config` pairs.
+    """
+
+    cpu_count: int
+    default_max_batch_size: int = 4
+    settings: Mapping[str, str] = field(default_factory=lambda: _NONE)
+
+
+class _Entry(NamedTuple):
+    """A backend's module and class, the framework it imports, and how to install that."""
+
+    module: str
+    name: str
+    framework: str = ""
+    install: str = ""
+
+
+_SERVED = {
+    "identity": _Entry("naiad.backends.identity", "IdentityBackend"),
+    "onnxruntime": _Entry(
+        "naiad.backends.onnxruntime",
+        "OnnxRuntimeBackend",
+        "onnxruntime",
+        "pip install 'naiad[cpu]', or 'naiad[gpu]' for NVIDIA GPUs",
+    ),
+}
+_NOT_YET = ("pytorch", "tensorrt")
+
+NAMES: tuple[str, ...] = (*_SERVED, *_NOT_YET)
+"""What a config may write in `backend`, whether it can be served already or not."""
+
+
+def create(name: str, options: BackendOptions) -> Backend:
+    """Make a backend for one version of a model.
+
+    Raises InvalidConfig (field `backend`) for a name that is none, Unimplemented for a backend that is not served
+    yet or whose framework is not installed, and whatever the backend has to say about `options.settings`.
+    """
+    if name in _NOT_YET:
+        raise Unimplemented(f"backend '{name}' is not served yet, expected one of {', '.join(_SERVED)}")
+    if name not in _SERVED:
+        text = f"unknown backend '{name}', expected one of {', '.join(_SERVED)}"
+        raise InvalidConfig([Problem(text, "backend")])
+    backend: Backend = getattr(_load(_SERVED[name]), _SERVED[name].name)(options)
+    return backend
+
+
+def gpus(name: str) -> tuple[int, ...]:
+    """The ordinals of the GPUs that the backend can use: none where it, its framework or a driver is missing."""
+    if name not in _SERVED:
+        return ()
+    try:
+        found: tuple[int, ...] = _load(_SERVED[name]).gpus()
+    except Unimplemented:
+        return ()
+    return found
+
+
+def _load(entry: _Entry) -> ModuleType:
+    try:
+        return import_module(entry.module)
+    except ModuleNotFoundError as error:
+        if not entry.framework or error.name != entry.framework:
+            raise
+        text = f"backend '{entry.framework}' needs the package {error.name}, which is not installed: {entry.install}"
+        raise Unimplemented(text) from error

@@ -1,0 +1,260 @@
+"""The transport over grpcio's asyncio server: pure Python, always there.
+
+A thread of its own runs its event loop. Handlers have no (de)serialisers: messages pass as bytes. What the loop
+receives in a few turns goes to the sink in one list (coalescing.py has the reason); one `send` costs at most one
+wake-up of the loop.
+
+Message sizes: grpcio refuses with a text of its own what is above the limit that it knows, and that text names no
+flag of ours. It is therefore told more than our limit (`_slack`), and what lies between is read and refused here, in
+our words. A refused message so takes at most grpcio's limit of memory, while it is read; how many are read at a time
+is bounded by connections and streams only, since grpcio's memory quota cannot be set from Python.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections import deque
+from collections.abc import Sequence
+from typing import cast
+
+import grpc
+
+from naiad.frontends.grpc.aio_calls import AioCall, Context, Stream, UnaryCall
+from naiad.frontends.grpc.coalescing import Coalescing
+from naiad.frontends.grpc.transport import (
+    STOPPING,
+    Event,
+    EventSink,
+    Kind,
+    Method,
+    Reply,
+    Trailers,
+    TransportSettings,
+    too_large,
+)
+
+_LARGEST_LIMIT = 2**31 - 1
+_LAST_WRITES = 1.0
+"""Seconds that replies made in time get to reach their clients when everything is answered."""
+
+
+class AioTransport:
+    """A `Transport` over grpc.aio."""
+
+    def __init__(self, settings: TransportSettings) -> None:
+        self._settings = settings
+        self._sink: EventSink = _drop
+        self._events: list[Event] = []
+        self._coalescing = Coalescing()
+        self._posted: deque[Sequence[Reply]] = deque()
+        self._scheduled = False
+        self._refusal: Trailers | None = None
+        self._streams: set[Stream] = set()
+        self._open = 0
+        self._stopping = threading.Lock()
+        self._ready = threading.Event()
+
+    def start(self, methods: Sequence[Method], sink: EventSink) -> int:
+        self._sink = sink
+        self._thread = threading.Thread(target=self._run, name="naiad-grpc", daemon=True)
+        self._thread.start()
+        self._ready.wait()
+        try:
+            return asyncio.run_coroutine_threadsafe(self._listen(methods), self._loop).result()
+        except OSError:
+            self._end_thread()
+            raise
+
+    def send(self, replies: Sequence[Reply]) -> None:
+        for reply in replies:
+            if reply.call.streaming:
+                cast(Stream, reply.call).outbox.append(reply)
+        if threading.get_ident() == self._thread.ident:
+            self._apply(replies)
+            return
+        self._posted.append(replies)
+        if not self._scheduled:
+            self._scheduled = True
+            self._wake()
+
+    def refuse(self, trailers: Trailers) -> None:
+        self._refusal = trailers
+
+    def stop(self, grace: float) -> None:
+        with self._stopping:
+            if not self._thread.is_alive():
+                return
+            asyncio.run_coroutine_threadsafe(self._close(grace), self._loop).result()
+            self._end_thread()
+
+    def _run(self) -> None:
+        with asyncio.Runner() as runner:
+            self._loop = runner.get_loop()
+            self._ready.set()
+            self._loop.run_forever()
+
+    def _end_thread(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+
+    async def _listen(self, methods: Sequence[Method]) -> int:
+        self._emptied = asyncio.Event()
+        self._server = grpc.aio.server(options=_options(self._settings))
+        self._server.add_generic_rpc_handlers((_Handlers({m.path: self._handler(m) for m in methods}),))
+        host, port = self._settings.host, self._settings.port
+        try:
+            bound = self._server.add_insecure_port(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
+        except RuntimeError:
+            raise _bind_error(host, port) from None
+        await self._server.start()
+        return bound
+
+    def _handler(self, method: Method) -> grpc.RpcMethodHandler[bytes, bytes]:
+        path, limit = method.path, self._settings.max_message_size
+
+        async def unary(message: bytes, context: Context) -> bytes:
+            call = UnaryCall(path, context, self._loop)
+            if self._refusal is not None:
+                await call.finish(self._refusal)
+            if len(message) > limit:
+                await call.finish(too_large(len(message), limit))
+            self._enter()
+            try:
+                self._emit(Event(Kind.MESSAGE, call, message))
+                return await call.answer()
+            except asyncio.CancelledError:
+                self._emit(Event(Kind.CANCEL, call))
+                raise
+            finally:
+                self._leave()
+
+        async def stream(_: object, context: Context) -> None:
+            call = Stream(method, context, self._emit, limit)
+            if self._refusal is not None:
+                await call.finish(self._refusal)
+            self._enter()
+            self._streams.add(call)
+            try:
+                await call.serve()
+            finally:
+                self._streams.discard(call)
+                self._leave()
+
+        if method.streaming:
+            return grpc.stream_stream_rpc_method_handler(stream)
+        return grpc.unary_unary_rpc_method_handler(unary)
+
+    def _enter(self) -> None:
+        self._open += 1
+
+    def _leave(self) -> None:
+        self._open -= 1
+        if self._open == 0:
+            self._emptied.set()
+
+    def _emit(self, event: Event) -> None:
+        if not self._events:
+            self._loop.call_soon(self._deliver_when_due)
+        self._events.append(event)
+
+    def _deliver_when_due(self) -> None:
+        if not self._events:
+            return
+        if self._coalescing.due(len(self._events)):
+            self._deliver()
+        else:
+            self._loop.call_soon(self._deliver_when_due)
+
+    def _deliver(self) -> None:
+        events, self._events = self._events, []
+        if events:
+            self._sink(events)
+
+    def _wake(self) -> None:
+        try:
+            self._loop.call_soon_threadsafe(self._drain)
+        except RuntimeError:
+            return  # the loop is closed, and with it every call
+
+    def _drain(self) -> None:
+        self._scheduled = False  # before the first look: what is posted from here on wakes again
+        while self._posted:
+            self._apply(self._posted.popleft())
+
+    def _apply(self, replies: Sequence[Reply]) -> None:
+        for reply in replies:
+            cast(AioCall, reply.call).take(reply)
+
+    async def _close(self, grace: float) -> None:
+        until = self._loop.time() + grace
+        self._refusal = self._refusal or STOPPING
+        for stream in tuple(self._streams):
+            stream.end_when_idle(STOPPING)
+        await self._wait_until_empty(until)
+        await self._server.stop(None if self._open else _LAST_WRITES)
+        await self._wait_until_empty(self._loop.time() + _LAST_WRITES)
+        self._deliver()
+
+    async def _wait_until_empty(self, until: float) -> None:
+        if self._open == 0:
+            return
+        self._emptied.clear()
+        try:
+            async with asyncio.timeout_at(until):
+                await self._emptied.wait()
+        except TimeoutError:
+            return
+
+
+class _Handlers(grpc.GenericRpcHandler):
+    """Methods by path, looked up in one step; grpc itself answers UNIMPLEMENTED for what is not there."""
+
+    def __init__(self, handlers: dict[str, grpc.RpcMethodHandler[bytes, bytes]]) -> None:
+        self._handlers = handlers
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[bytes, bytes] | None:
+        return self._handlers.get(handler_call_details.method)
+
+
+def _drop(events: list[Event]) -> None:
+    raise AssertionError(f"{len(events)} events before the transport was started")
+
+
+def _slack(limit: int) -> int:
+    """The limit that grpcio is told, so that we can refuse in our own words what is not absurdly large."""
+    return min(max(2 * limit, 16 * 2**20), _LARGEST_LIMIT)
+
+
+def _options(settings: TransportSettings) -> list[tuple[str, int]]:
+    def milliseconds(seconds: float) -> int:
+        return round(seconds * 1000)
+
+    return [
+        ("grpc.so_reuseport", 0),  # grpcio's default shares a port in use silently
+        ("grpc.max_receive_message_length", _slack(settings.max_message_size)),
+        ("grpc.max_send_message_length", -1),
+        ("grpc.max_concurrent_streams", settings.max_concurrent_streams),
+        ("grpc.server_handshake_timeout_ms", milliseconds(settings.handshake_timeout)),
+        ("grpc.keepalive_time_ms", milliseconds(settings.keepalive_time)),
+        ("grpc.keepalive_timeout_ms", milliseconds(settings.keepalive_timeout)),
+        ("grpc.http2.ping_timeout_ms", milliseconds(settings.keepalive_timeout)),  # else a minute, whatever it is
+        ("grpc.max_connection_idle_ms", milliseconds(settings.max_connection_idle)),
+        ("grpc.max_connection_age_ms", milliseconds(settings.max_connection_age)),
+        ("grpc.max_connection_age_grace_ms", milliseconds(settings.max_connection_age_grace)),
+    ]
+
+
+def _bind_error(host: str, port: int) -> OSError:
+    """Why grpcio could not listen: it does not say, so ask the system again."""
+    where = f"gRPC cannot listen on {host} port {port}"
+    try:
+        for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+            with socket.socket(family, kind, protocol) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(address)
+                probe.listen()
+    except OSError as error:
+        return OSError(error.errno, f"{where}: {error.strerror}")
+    return OSError(f"{where}: grpcio gave no reason")

@@ -1,0 +1,129 @@
+"""From a transport's events to the handlers of RPCs, and from errors to trailers: the boundary to the wire.
+
+A unary handler gets a call and its message, and gives the reply, or None if it will come later. A streaming call gets
+an object at OPEN that takes its events. Whatever either raises ends the call: a NaiadError with its code and text,
+anything else, which is a bug, with INTERNAL and a traceback in the log.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol, TypeVar, cast
+
+from google.protobuf.message import DecodeError, Message
+
+from naiad.core.errors import Internal, InvalidArgument, NaiadError
+from naiad.frontends.grpc.transport import OK, Buffer, Call, Event, Kind, Metadata, Method, Reply, Trailers
+from naiad.frontends.status import STATUS
+
+log = logging.getLogger(__name__)
+
+LONGEST_TEXT = 4000
+"""Characters of an error's text that are sent: clients refuse trailers above 8 KiB or 16 KiB."""
+_NO_RETRY: Metadata = (("grpc-retry-pushback-ms", "-1"),)
+
+Unary = Callable[[Call, Buffer], Reply | None]
+Send = Callable[[Sequence[Reply]], None]
+
+
+class Cancellable(Protocol):
+    """What stands in `Call.state` of an open call."""
+
+    def cancel(self) -> None: ...
+
+
+class Stream(Cancellable, Protocol):
+    """One streaming call. It sends its own replies, and settles each message (`Reply.credit`)."""
+
+    def message(self, message: Buffer) -> None: ...
+
+    def half_close(self) -> None: ...
+
+    def writable(self) -> None: ...
+
+
+OpenStream = Callable[[Call], Stream]
+Request = TypeVar("Request", bound=Message)
+
+
+class Dispatcher:
+    """The sink of a transport's events."""
+
+    def __init__(self, send: Send, unary: Mapping[str, Unary], streams: Mapping[str, OpenStream]) -> None:
+        self._send = send
+        self._unary = unary
+        self._streams = streams
+
+    @property
+    def methods(self) -> tuple[Method, ...]:
+        """What a transport has to accept."""
+        return (*map(Method, self._unary), *(Method(path, streaming=True) for path in self._streams))
+
+    def dispatch(self, events: Sequence[Event]) -> None:
+        """Handle events in their order. Never raises; what can be answered at once is sent together at the end."""
+        replies = []
+        for event in events:
+            try:
+                reply = self._handle(event)
+            except NaiadError as error:
+                reply = failure(event.call, error)
+            except Exception as error:
+                log.exception("unexpected error in %s", event.call.method)
+                reply = failure(event.call, unexpected(error, event.call.method))
+            if reply is not None:
+                replies.append(reply)
+        if replies:
+            self._send(replies)
+
+    def _handle(self, event: Event) -> Reply | None:
+        kind, call, message = event
+        if kind is Kind.MESSAGE and not call.streaming:
+            return self._unary[call.method](call, message)
+        if kind is Kind.OPEN:
+            call.state = self._streams[call.method](call)
+        elif call.state is not None:
+            _hand_over(cast(Stream, call.state), kind, message)
+        return None
+
+
+def _hand_over(stream: Stream, kind: Kind, message: Buffer) -> None:
+    match kind:
+        case Kind.MESSAGE:
+            stream.message(message)
+        case Kind.HALF_CLOSE:
+            stream.half_close()
+        case Kind.WRITABLE:
+            stream.writable()
+        case Kind.CANCEL:
+            stream.cancel()
+
+
+def answering(kind: type[Request], answer: Callable[[Request], Message]) -> Unary:
+    """A handler that reads a message of `kind` and answers at once."""
+
+    def handle(call: Call, message: Buffer) -> Reply:
+        return Reply(call, (answer(parse(kind, message)).SerializeToString(),), OK)
+
+    return handle
+
+
+def parse(kind: type[Request], message: Buffer) -> Request:
+    """Read a message; InvalidArgument if it is none of its kind."""
+    try:
+        return kind.FromString(bytes(message))
+    except DecodeError as error:
+        raise InvalidArgument(f"failed to parse the message as a {kind.DESCRIPTOR.name}: {error}") from None
+
+
+def failure(call: Call, error: NaiadError) -> Reply:
+    """The end of a call with an error."""
+    text = str(error)
+    if len(text) > LONGEST_TEXT:
+        text = f"{text[:LONGEST_TEXT]}... ({len(text)} characters)"
+    return Reply(call, None, Trailers(STATUS[error.code].grpc, text, () if error.retry else _NO_RETRY))
+
+
+def unexpected(error: Exception, where: str) -> Internal:
+    """What a client is told of an error that is a bug; whoever catches it has logged it."""
+    return Internal(f"unexpected {type(error).__name__} in {where}; the server's log has more")

@@ -1,0 +1,161 @@
+"""The seam between a gRPC wire and the services on it: events in, replies out, both in bulk. Nothing about models.
+
+A transport knows HTTP/2, gRPC's framing, deadlines and limits; messages are bytes both ways. What it promises:
+
+- Events go to the sink in lists, each as it happened per call, never two lists at a time. For a unary method the
+  only events are one MESSAGE, which opens the call as well, and possibly CANCEL. A streaming call gets OPEN, its
+  MESSAGEs, HALF_CLOSE, and possibly CANCEL, after which nothing follows.
+- `send` takes a list of replies from any thread and neither blocks nor raises; replies to one call arrive in the
+  order in which they were sent. A reply to a call that has ended is dropped, so CANCEL may cross one.
+- A call ends with the first reply that has trailers, or with CANCEL (the client took it back, its connection broke,
+  or its deadline passed).
+
+Nobody has to keep more than a bounded number of messages. A client's: a stream delivers `Method.window` messages, and
+one more for each that a reply settles (`Reply.credit`). The server's: `Call.writable` turns False when a stream has
+HIGH_WATER replies waiting; who honours it sends no more until WRITABLE comes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import NamedTuple, Protocol
+
+from naiad.frontends.status import GrpcStatus
+
+Buffer = bytes | memoryview
+Metadata = tuple[tuple[str, str | bytes], ...]
+
+HIGH_WATER = 16
+"""How many unsent replies make a stream not writable; WRITABLE comes when half of them are gone."""
+
+
+class Kind(IntEnum):
+    """What happened to a call."""
+
+    MESSAGE = 0
+    CANCEL = 1
+    OPEN = 2
+    HALF_CLOSE = 3
+    WRITABLE = 4
+
+
+class Call(Protocol):
+    """One RPC.
+
+    method: its path ("/package.Service/Method"). deadline: in seconds of `time.monotonic`, None without one.
+    state: belongs to the service, for what it needs to find again at the call's next event.
+    metadata, peer: asked of the wire when read, so read them once, before the call ends.
+    """
+
+    method: str
+    deadline: float | None
+    state: object
+
+    @property
+    def streaming(self) -> bool: ...
+
+    @property
+    def metadata(self) -> Metadata: ...
+
+    @property
+    def peer(self) -> str: ...
+
+    @property
+    def writable(self) -> bool: ...
+
+
+class Event(NamedTuple):
+    """One thing that happened. A MESSAGE's bytes stay valid as long as someone holds them."""
+
+    kind: Kind
+    call: Call
+    message: Buffer = b""
+
+
+class Trailers(NamedTuple):
+    """How a call ends. The message is not sent with OK."""
+
+    code: GrpcStatus
+    message: str = ""
+    metadata: Metadata = ()
+
+
+OK = Trailers(GrpcStatus.OK)
+
+
+class Reply(NamedTuple):
+    """One message (its bytes in parts, written one after the other), or the end of a call, or both.
+
+    A unary call takes exactly one: parts and OK, or other trailers alone. The parts' memory must not change until it
+    is sent. credit: how many received messages of a stream this settles.
+    """
+
+    call: Call
+    parts: Sequence[Buffer] | None
+    trailers: Trailers | None = None
+    credit: int = 0
+
+
+class Method(NamedTuple):
+    """An RPC method that a transport is to accept. window: messages of one stream that may wait for their credit."""
+
+    path: str
+    streaming: bool = False
+    window: int = 4
+
+
+EventSink = Callable[[list[Event]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class TransportSettings:
+    """Where a transport listens and what it puts up with. Times in seconds, sizes in bytes.
+
+    The keepalive and age limits end connections whose peer is gone, or that never end by themselves; the handshake
+    timeout those that never begin.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8001
+    max_message_size: int = 256 * 2**20
+    max_concurrent_streams: int = 1024
+    handshake_timeout: float = 10.0
+    keepalive_time: float = 60.0
+    keepalive_timeout: float = 20.0
+    max_connection_idle: float = 300.0
+    max_connection_age: float = 3600.0
+    max_connection_age_grace: float = 60.0
+
+
+class Transport(Protocol):
+    """A gRPC server without services."""
+
+    def start(self, methods: Sequence[Method], sink: EventSink) -> int:
+        """Listen, and hand events to `sink`; returns the port. OSError says why the address cannot be had."""
+
+    def send(self, replies: Sequence[Reply]) -> None:
+        """Send replies. Any thread; never blocks or raises."""
+
+    def refuse(self, trailers: Trailers) -> None:
+        """From now on end every new call with `trailers`; calls that are open go on. Any thread."""
+
+    def stop(self, grace: float) -> None:
+        """Stop: refuse new calls, end streams that are idle, wait for the others and for unary calls, close.
+
+        A stream is idle when its received messages are all settled. What is open after `grace` seconds is
+        cancelled. Nothing is delivered to the sink after the return. May be called twice.
+        """
+
+
+def too_large(size: int, limit: int) -> Trailers:
+    """How a message above the limit is refused."""
+    return Trailers(
+        GrpcStatus.RESOURCE_EXHAUSTED,
+        f"received message of {size} bytes is larger than the limit of {limit} bytes (--grpc-max-message-size)",
+    )
+
+
+STOPPING = Trailers(GrpcStatus.UNAVAILABLE, "GRPC server is shutting down and has stopped accepting new requests.")
+"""How calls are refused, and idle streams ended, while a server stops."""

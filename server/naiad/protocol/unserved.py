@@ -1,0 +1,93 @@
+"""What a config may ask for and this server does not do yet.
+
+What protects or would change answers is an error, so that no model is served as its config does not mean it; what
+only tunes is a warning. Each names its field. When one of them is served, it leaves this table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from google.protobuf.message import Message
+
+from naiad.core.problems import Problem, Severity
+from naiad.protocol.generated.model_config_pb2 import ModelInstanceGroup
+
+
+class _Unserved(NamedTuple):
+    """A field, `[]` for every element on the way; it asks for something when it is set, or when it is `value`."""
+
+    path: str
+    value: object = None
+
+
+_CHANGES_ANSWERS = (
+    _Unserved("runtime"),
+    _Unserved("platform", "ensemble"),
+    _Unserved("ensemble_scheduling"),
+    _Unserved("sequence_batching"),
+    _Unserved("batch_input[]"),
+    _Unserved("batch_output[]"),
+    _Unserved("input[].allow_ragged_batch"),
+    _Unserved("input[].is_shape_tensor"),
+    _Unserved("input[].is_non_linear_format_io"),
+    _Unserved("output[].is_shape_tensor"),
+    _Unserved("output[].is_non_linear_format_io"),
+    _Unserved("instance_group[].kind", ModelInstanceGroup.KIND_MODEL),
+    _Unserved("instance_group[].secondary_devices"),
+    _Unserved("instance_group[].passive"),
+    _Unserved("dynamic_batching.priority_levels"),
+    _Unserved("dynamic_batching.priority_queue_policy"),
+    _Unserved("dynamic_batching.default_queue_policy.timeout_action"),
+    _Unserved("model_operations.op_library_filename"),
+    _Unserved("model_transaction_policy.decoupled"),
+    _Unserved("model_repository_agents.agents"),
+)
+
+_ONLY_TUNES = (
+    _Unserved("optimization.priority"),
+    _Unserved("optimization.cuda"),
+    _Unserved("optimization.execution_accelerators"),
+    _Unserved("optimization.input_pinned_memory"),
+    _Unserved("optimization.output_pinned_memory"),
+    _Unserved("optimization.gather_kernel_buffer_threshold"),
+    _Unserved("optimization.eager_batching"),
+    _Unserved("instance_group[].rate_limiter"),
+    _Unserved("instance_group[].host_policy"),
+    _Unserved("dynamic_batching.default_priority_level"),
+    _Unserved("metric_tags"),
+    _Unserved("model_warmup"),
+    _Unserved("response_cache.enable"),
+    _Unserved("model_metrics"),
+)
+
+
+def unserved(message: Message) -> Iterator[Problem]:
+    """A problem for every field of a ModelConfig that is set and not served."""
+    for entry in _CHANGES_ANSWERS:
+        for path in _set(message, entry):
+            yield Problem(f"'{path}' is not supported yet, and a model is not served without what it asks for", path)
+    for entry in _ONLY_TUNES:
+        for path in _set(message, entry):
+            yield Problem(f"'{path}' is not supported yet and is ignored", path, severity=Severity.WARNING)
+
+
+def _set(message: Message, entry: _Unserved) -> Iterator[str]:
+    for path, value in _values(message, entry.path.split("."), ""):
+        if value == entry.value if entry.value is not None else value:
+            yield path
+
+
+def _values(message: Any, steps: list[str], path: str) -> Iterator[tuple[str, Any]]:
+    """What stands at a path: of a message that is set (even if it is empty) True, of another field its value."""
+    step, rest = steps[0], steps[1:]
+    name = step.removesuffix("[]")
+    value, path = getattr(message, name), f"{path}.{name}" if path else name
+    if step != name:
+        for i, element in enumerate(value):
+            yield from _values(element, rest, f"{path}[{i}]") if rest else iter([(f"{path}[{i}]", True)])
+    elif rest:
+        yield from _values(value, rest, path)
+    else:
+        yield path, message.HasField(name) if isinstance(value, Message) else value

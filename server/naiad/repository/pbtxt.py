@@ -1,0 +1,259 @@
+"""config.pbtxt: from its text to the `inference.ModelConfig` message, and where each field stands.
+
+protobuf's own text parser keeps no positions and knows no misspellings; a config is written by hand, so this one
+does both. It reads protobuf's text format as C++ does (comments, optional commas and semicolons, `[ ]` lists, `{ }`
+and `< >`, adjacent strings joined, numbers for enum values, maps as repeated entries), and the tests compare it
+with protobuf's. How deep a text nests is bounded by the message; how large it is, by MAX_BYTES.
+
+A field's path is written like `input[0].dims[1]`, with a map's entry by its key: `parameters["key"].string_value`.
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import Message
+
+from naiad.core.problems import InvalidConfig, Problem
+from naiad.protocol import model_config_pb2
+from naiad.repository.scalars import scalar
+from naiad.repository.spelling import closest
+from naiad.repository.tokens import Kind, Position, Token, tokenize
+
+MAX_BYTES = 4 << 20
+"""A config larger than this is no config."""
+
+
+class ConfigError(InvalidConfig):
+    """A text that is no ModelConfig. The field is empty where none had begun."""
+
+    def __init__(self, text: str, file: str, position: Position, field: str = "") -> None:
+        self.file = file
+        self.line, self.column = position
+        self.field = field
+        super().__init__([Problem(text, field, f"{file}:{self.line}:{self.column}")])
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """A config as it is written. `positions` has the fields that are written, by path."""
+
+    message: model_config_pb2.ModelConfig
+    file: str
+    positions: Mapping[str, Position]
+
+    def locate(self, path: str) -> str:
+        """`file:line` of a field, or of the message that it would stand in."""
+        while path and path not in self.positions:
+            path = _parent(path)
+        return f"{self.file}:{self.positions[path].line if path else 1}"
+
+
+_LAST_STEP = re.compile(r'(?:\.?\w+|\[\d+\]|\["(?:[^"\\]|\\.)*"\])$')
+
+
+def _parent(path: str) -> str:
+    match = _LAST_STEP.search(path)
+    return path[: match.start()] if match else ""
+
+
+def parse(data: bytes, file: str) -> Parsed:
+    """Parse a config; `file` is what to call it. Raises ConfigError, and nothing else, for whatever is no config."""
+    parser = _Parser(_text(data, file), file)
+    message = model_config_pb2.ModelConfig()
+    parser.fields(message, "", None)
+    return Parsed(message, file, parser.positions)
+
+
+def _text(data: bytes, file: str) -> str:
+    start = Position(1, 1)
+    if len(data) > MAX_BYTES:
+        raise ConfigError(f"the file has {len(data)} bytes, expected at most {MAX_BYTES}", file, start)
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise ConfigError("the file is UTF-16, expected UTF-8", file, start)
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = data[: error.start]
+        position = Position(before.count(b"\n") + 1, error.start - before.rfind(b"\n"))
+        raise ConfigError(f"byte 0x{data[error.start]:02x} is not UTF-8", file, position) from None
+
+
+class _Parser:
+    """One token ahead, one method for each rule of the grammar."""
+
+    def __init__(self, text: str, file: str) -> None:
+        self.positions: dict[str, Position] = {}
+        self._file = file
+        self._tokens = tokenize(text)
+        self._next = next(self._tokens)
+
+    def fields(self, message: Message, path: str, opened: tuple[str, Token] | None) -> None:
+        """Everything up to the end: of the file, or of what `opened` (the closing sign, and what it closes)."""
+        closing = opened[0] if opened else ""
+        while self._next.text != closing:
+            if self._next.kind is not Kind.NAME:
+                self._expect_field(message, path, opened)
+            self._field(message, path)
+            if self._at(",") or self._at(";"):
+                self._take()
+        if opened:
+            self._take()
+
+    def _expect_field(self, message: Message, path: str, opened: tuple[str, Token] | None) -> NoReturn:
+        end = f" or '{opened[0]}' to end {opened[1]} of line {opened[1].position.line}" if opened else ""
+        self._fail(f"found {self._next}, expected a field of {message.DESCRIPTOR.name}{end}", path)
+
+    def _field(self, message: Message, path: str) -> None:
+        name = self._take()
+        field = message.DESCRIPTOR.fields_by_name.get(name.text)
+        if field is None:
+            self._fail(_unknown(message, name.text), path, name)
+        path = f"{path}.{name.text}" if path else name.text
+        self._refuse_twice(message, field, path, name)
+        is_message = field.message_type is not None
+        colon = self._colon(name, path, optional=is_message)
+        if field.is_repeated and self._at("["):
+            if not colon and not is_message:
+                self._fail(f"found '[', expected ':' after {name}", path)
+            self._list(message, field, path, name)
+        else:
+            self._value(message, field, path, name)
+
+    def _colon(self, name: Token, path: str, *, optional: bool) -> bool:
+        if self._at(":"):
+            self._take()
+            return True
+        if not (optional and self._next.text in ("{", "<", "[")):
+            expected = "'{'" if optional else "':'"
+            self._fail(f"found {self._next}, expected {expected} after {name}", path)
+        return False
+
+    def _list(self, message: Message, field: FieldDescriptor, path: str, name: Token) -> None:
+        self.positions.setdefault(path, name.position)
+        self._take()
+        if self._at("]"):
+            self._take()
+            return
+        while True:
+            self._value(message, field, path, self._next)
+            if self._at("]"):
+                self._take()
+                return
+            if not self._at(","):
+                self._fail(
+                    f"found {self._next}, expected ',' or ']' in the list {name} of line {name.position.line}", path
+                )
+            self._take()
+
+    def _value(self, message: Message, field: FieldDescriptor, path: str, name: Token) -> None:
+        container: Any = getattr(message, field.name)
+        if field.message_type is not None and field.message_type.GetOptions().map_entry:
+            self._map_entry(container, path, name)
+            return
+        if field.is_repeated:
+            self.positions.setdefault(path, name.position)
+            path = f"{path}[{len(container)}]"
+        self.positions[path] = name.position
+        if field.message_type is not None:
+            child = container.add() if field.is_repeated else container
+            child.SetInParent()
+            self._message(child, path, name)
+        elif field.is_repeated:
+            container.append(self._scalar(field, path))
+        else:
+            setattr(message, field.name, self._scalar(field, path))
+
+    def _message(self, message: Message, path: str, name: Token) -> None:
+        if not (self._at("{") or self._at("<")):
+            self._fail(f"found {self._next}, expected '{{'", path)
+        closing = "}" if self._take().text == "{" else ">"
+        self.fields(message, path, (closing, name))
+
+    def _map_entry(self, container: Any, path: str, name: Token) -> None:
+        """One entry; its positions go under its key, which is known only at its end."""
+        entry = container.GetEntryClass()()
+        outer, self.positions = self.positions, {}
+        inside = f"{path}[{len(container)}]"
+        self._message(entry, inside, name)
+        key = path + map_key(entry.key)
+        for written, position in self.positions.items():
+            outer[key + written.removeprefix(inside).removeprefix(".value")] = position
+        outer.setdefault(path, name.position)
+        outer[key] = name.position
+        self.positions = outer
+        if entry.DESCRIPTOR.fields_by_name["value"].message_type is not None:
+            container[entry.key].CopyFrom(entry.value)
+        else:
+            container[entry.key] = entry.value
+
+    def _scalar(self, field: FieldDescriptor, path: str) -> object:
+        tokens = [self._take()]
+        if tokens[0].text == "-" and tokens[0].kind is Kind.SYMBOL:
+            tokens.append(self._take())
+        while tokens[-1].kind is Kind.STRING and self._next.kind is Kind.STRING:
+            tokens.append(self._take())
+        try:
+            return scalar(field, tokens)
+        except ValueError as error:
+            self._fail(f"found {_written(tokens)}, expected {error} for '{field.name}'", path, tokens[0])
+
+    def _refuse_twice(self, message: Message, field: FieldDescriptor, path: str, name: Token) -> None:
+        if field.containing_oneof is not None:
+            other = message.WhichOneof(field.containing_oneof.name)
+            if other not in (None, field.name):
+                self._fail(f"found {name}, expected one of '{other}' and {name}, not both", path, name)
+        if field.is_repeated:
+            return
+        present = (
+            message.HasField(field.name) if field.has_presence else getattr(message, field.name) != field.default_value
+        )
+        if present:
+            line = self.positions[path].line
+            self._fail(f"found {name} again, expected it once: it stands in line {line} already", path, name)
+
+    def _at(self, symbol: str) -> bool:
+        return self._next.text == symbol and self._next.kind is Kind.SYMBOL
+
+    def _take(self) -> Token:
+        token, self._next = self._next, next(self._tokens)
+        return token
+
+    def _fail(self, text: str, path: str, token: Token | None = None) -> NoReturn:
+        raise ConfigError(text, self._file, (token or self._next).position, path)
+
+
+def map_key(key: object) -> str:
+    """How a path names a map's entry: `["key"]`, or `[3]` for a number."""
+    return f"[{json.dumps(key, ensure_ascii=False)}]"
+
+
+def _written(tokens: list[Token]) -> str:
+    return str(tokens[0]) if len(tokens) == 1 else " ".join(token.text for token in tokens)
+
+
+def _unknown(message: Message, name: str) -> str:
+    """Why there is no field `name` here, and what was probably meant."""
+    names = list(message.DESCRIPTOR.fields_by_name)
+    text = f"unknown field '{name}' in {message.DESCRIPTOR.name}"
+    if homes := _homes(model_config_pb2.ModelConfig.DESCRIPTOR.fields, name, ""):
+        return f"{text}, it is a field of {homes[0]}"
+    guess = closest(name, names)
+    return f"{text}, did you mean '{guess}'?" if guess else f"{text}, expected one of {', '.join(names)}"
+
+
+def _homes(fields: Iterable[FieldDescriptor], name: str, path: str) -> list[str]:
+    """Where in a ModelConfig a field of that name would be right."""
+    found = []
+    for field in fields:
+        if field.name == name:
+            found.append(f"'{path}'" if path else "the config itself")
+        if field.message_type is not None and not field.message_type.GetOptions().map_entry:
+            found += _homes(field.message_type.fields, name, f"{path}.{field.name}" if path else field.name)
+    return found

@@ -1,0 +1,173 @@
+"""Which backend runs a version, and which of its files is the model. Pure but for one look at each label file.
+
+A config may name the backend, the platform or the file; what it leaves open the version's files tell, when exactly
+one of them is a model, or has a model's usual name (`model.onnx`). A model without any of that may be called
+`name.backend`. Errors are InvalidConfig, with the field that was to blame; one error of a version says nothing
+against the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import NamedTuple
+
+from naiad.core.backend import ModelFiles
+from naiad.core.config import ModelConfig
+from naiad.core.problems import InvalidConfig, Problem, raise_errors
+from naiad.repository import formats
+from naiad.repository.formats import Format
+from naiad.repository.names import stays_inside
+from naiad.repository.snapshot import ModelSnapshot, VersionFiles
+
+
+class Resolved(NamedTuple):
+    """A version that a backend can be asked to load; the config names its backend and its file."""
+
+    config: ModelConfig
+    files: ModelFiles
+
+
+def resolve(model: ModelSnapshot, number: int, config: ModelConfig) -> Resolved:
+    """Find out how to load version `number` of a model that has it. Raises InvalidConfig."""
+    version = model.versions[number]
+    if version.problem:
+        raise InvalidConfig([Problem(version.problem, place=str(version.path))])
+    raise_errors(_unsafe_paths(config))
+    raise_errors(_missing_labels(model, config))
+    chosen = _format(model, version, config)
+    backend = config.backend or (chosen.backend if chosen else "")
+    name, path = _file(model.name, version, config, chosen)
+    resolved = replace(
+        config,
+        backend=backend,
+        platform=config.platform or (chosen.platform if chosen else ""),
+        default_model_filename=name,
+    )
+    return Resolved(resolved, ModelFiles(model.path, version.path, version.path / path if path else None))
+
+
+def _unsafe_paths(config: ModelConfig) -> Iterator[Problem]:
+    """Every path of a config that leads out of the directory that it belongs to."""
+    paths = {"default_model_filename": config.default_model_filename}
+    paths |= {f'cc_model_filenames["{key}"]': path for key, path in config.cc_model_filenames.items()}
+    paths |= {f"output[{i}].label_filename": output.label_filename for i, output in enumerate(config.outputs)}
+    for field, path in paths.items():
+        if path and not stays_inside(path):
+            yield Problem(f"'{path}' leads out of the directory of model '{config.name}', expected a file in it", field)
+
+
+def _missing_labels(model: ModelSnapshot, config: ModelConfig) -> Iterator[Problem]:
+    for i, output in enumerate(config.outputs):
+        if output.label_filename and not (model.path / output.label_filename).is_file():
+            text = f"unable to find the label file '{output.label_filename}' in '{model.path}' for model '{model.name}'"
+            yield Problem(text, f"output[{i}].label_filename")
+
+
+def _format(model: ModelSnapshot, version: VersionFiles, config: ModelConfig) -> Format | None:
+    """The format that the config or the files tell; None for a backend that is not known here."""
+    by_platform = formats.of_platform(config.platform)
+    if config.backend:
+        of_backend = formats.of_backend(config.backend)
+        if config.platform and of_backend and by_platform not in of_backend:
+            text = f"unexpected 'platform' and 'backend' pair, got:{config.platform}, {config.backend}"
+            raise InvalidConfig([Problem(text, "platform")])
+        return by_platform or _of_backend(of_backend, version, config)
+    if config.platform:
+        if by_platform is None:
+            text = f"unexpected platform type '{config.platform}' for {config.name}, expected one of {_platforms()}"
+            raise InvalidConfig([Problem(text, "platform")])
+        return by_platform
+    return _of_files(model, version, config)
+
+
+def _platforms() -> str:
+    return ", ".join(f.platform for f in formats.FORMATS if f.platform)
+
+
+def _of_backend(candidates: tuple[Format, ...], version: VersionFiles, config: ModelConfig) -> Format | None:
+    """Of the formats of a backend the one that there is a file of."""
+    names = [config.default_model_filename] if config.default_model_filename else _model_files(version, candidates)
+    return next((f for f in candidates for name in names if formats.of_file(name) == f), next(iter(candidates), None))
+
+
+def _of_files(model: ModelSnapshot, version: VersionFiles, config: ModelConfig) -> Format:
+    if config.default_model_filename:
+        found = formats.of_file(config.default_model_filename)
+        if found is None:
+            name = config.default_model_filename
+            text = (
+                f"could not determine backend for model '{model.name}' from '{name}', expected one of "
+                f"{_endings(formats.FORMATS)}, or a 'backend'"
+            )
+            raise InvalidConfig([Problem(text, "default_model_filename")])
+        return found
+    names = _model_files(version, formats.FORMATS)
+    usual = [f for f in formats.FORMATS if f.filename in names]
+    if len(usual) == 1:
+        return usual[0]
+    alone = formats.of_file(names[0]) if len(names) == 1 else None
+    if alone is not None:
+        return alone
+    suffix = formats.of_backend(model.name.rpartition(".")[2]) if "." in model.name else ()
+    if suffix:
+        return suffix[0]
+    raise InvalidConfig([Problem(_undetermined(model.name, version, names), "backend", str(version.path))])
+
+
+def _undetermined(model: str, version: VersionFiles, names: list[str]) -> str:
+    if names:
+        found = f"'{version.path}' has several model files ({', '.join(names)})"
+        return f"Could not determine backend for model '{model}': {found}, expected one, or a 'default_model_filename'"
+    return (
+        f"Invalid model name: Could not determine backend for model '{model}' with no backend in model configuration. "
+        f"Expected model name of the form 'model.<backend_name>', or a model file ({_endings(formats.FORMATS)}) in "
+        f"'{version.path}', which has {_listing(version)}"
+    )
+
+
+def _endings(candidates: Iterable[Format]) -> str:
+    return ", ".join(f"*{ending}" for f in candidates for ending in f.endings)
+
+
+def _listing(version: VersionFiles) -> str:
+    names = sorted({name.partition("/")[0] for name in version.files})
+    return ", ".join(names[:8]) + (", ..." if len(names) > 8 else "") if names else "no files"
+
+
+def _model_files(version: VersionFiles, candidates: Iterable[Format]) -> list[str]:
+    """The files, and directories at the top, whose names end like models of these formats."""
+    endings = tuple(ending for f in candidates for ending in f.endings)
+    return (
+        sorted({top for name in version.files if (top := name.partition("/")[0]).endswith(endings)}) if endings else []
+    )
+
+
+def _file(model: str, version: VersionFiles, config: ModelConfig, chosen: Format | None) -> tuple[str, str]:
+    """What to call the model's file, and its path in the version; both empty for a backend that needs none.
+
+    They differ for a directory that holds the file under its usual name: `model.onnx/model.onnx`.
+    """
+    name = config.default_model_filename
+    if chosen is None or not chosen.filename:
+        return name, name
+    name = name or _only_file(model, version, chosen)
+    for path in (name, f"{name}/{chosen.filename}"):
+        if path in version.files:
+            return name, path
+    text = f"unable to find '{version.path / name}' for model '{model}': the directory has {_listing(version)}"
+    raise InvalidConfig([Problem(text, "default_model_filename")])
+
+
+def _only_file(model: str, version: VersionFiles, chosen: Format) -> str:
+    """The default name where it is there, else the one file with an ending of the format."""
+    names = _model_files(version, [chosen])
+    if chosen.filename in names or not names:
+        return chosen.filename
+    if len(names) > 1:
+        text = (
+            f"'{version.path}' has several model files ({', '.join(names)}) for model '{model}', expected one, or "
+            f"'{chosen.filename}' among them, or a 'default_model_filename'"
+        )
+        raise InvalidConfig([Problem(text, "default_model_filename", str(version.path))])
+    return names[0]

@@ -1,0 +1,34 @@
+"""Models for tests of a server: written where a test wants them, and called as the wire has it."""
+
+from pathlib import Path
+from typing import Any
+
+from tests.conformance.messages import Given, fp32, request
+
+BATCHING = "dynamic_batching { }"
+
+
+def identity(
+    directory: Path, name: str, delay_ms: int = 0, max_batch_size: int = 1, more: str = BATCHING, dims: int = 1
+) -> Path:
+    """Write a model of one instance that returns FP32 [dims] after `delay_ms`; return the repository."""
+    (directory / name / "1").mkdir(parents=True)
+    tensor = f"data_type: TYPE_FP32 dims: [{dims}]"
+    config = [
+        f'name: "{name}"',
+        'backend: "identity"',
+        f"max_batch_size: {max_batch_size}",
+        f'input {{ name: "INPUT0" {tensor} }}',
+        f'output {{ name: "OUTPUT0" {tensor} }}',
+        "instance_group { kind: KIND_CPU count: 1 }",
+        more,
+    ]
+    if delay_ms:
+        config.append(f'parameters {{ key: "execute_delay_ms" value: {{ string_value: "{delay_ms}" }} }}')
+    (directory / name / "config.pbtxt").write_text("\n".join([*config, ""]))
+    return directory
+
+
+def ask(model: str, *values: float, request_id: str = "") -> Any:
+    """Return the request of as many rows as there are values."""
+    return request(model, Given("INPUT0", "FP32", [len(values), 1], fp32(values)), request_id=request_id)

@@ -1,0 +1,73 @@
+"""`naiad check`: what would be served, what is wrong, and an exit code that a script can go by."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from tests.e2e.conftest import SAMPLES
+from tests.e2e.models import identity
+from tests.e2e.server import PATIENCE, command
+from tests.models.build import add_sub
+
+
+def check(*arguments: str) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(command("check", *arguments), capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert "Traceback" not in done.stderr, done.stderr
+    return done
+
+
+def faulty(directory: Path) -> Path:
+    """Write one sound model and one with a mistake on the third line of its config."""
+    identity(directory, "sound")
+    add_sub(directory / "wrong" / "1" / "model.onnx")
+    (directory / "wrong" / "config.pbtxt").write_text('backend: "onnxruntime"\n\nmax_batch_sise: 8\n')
+    return directory
+
+
+def test_a_sound_repository_is_described_and_passes() -> None:
+    done = check(str(SAMPLES))
+    assert done.returncode == 0, done.stdout
+    for word in ("digits", "echo", "language", "onnxruntime", "identity"):
+        assert word in done.stdout
+
+
+def test_a_mistake_is_named_with_file_and_line_and_fails(tmp_path: Path) -> None:
+    done = check(str(faulty(tmp_path)))
+    assert done.returncode == 1
+    assert f"{tmp_path / 'wrong' / 'config.pbtxt'}:3" in done.stdout.replace("\n", "")
+    assert "max_batch_size" in done.stdout
+
+
+def test_as_json_it_says_the_same_for_programs(tmp_path: Path) -> None:
+    done = check("--json", str(faulty(tmp_path)))
+    assert done.returncode == 1
+    models: dict[str, Any] = {model["name"]: model for model in json.loads(done.stdout)["models"]}
+    assert models["sound"]["problems"] == []
+    (problem,) = models["wrong"]["problems"]
+    assert problem["place"].endswith("config.pbtxt:3")
+
+
+def test_as_json_a_sound_repository_passes() -> None:
+    done = check(str(SAMPLES), "--json")
+    assert done.returncode == 0
+    assert {model["name"] for model in json.loads(done.stdout)["models"]} == {"digits", "echo", "language"}
+
+
+def test_a_repository_that_is_not_there_fails(tmp_path: Path) -> None:
+    done = check(str(tmp_path / "nowhere"))
+    assert done.returncode != 0
+    assert "nowhere" in done.stdout + done.stderr
+
+
+def test_several_repositories_are_checked_together(tmp_path: Path) -> None:
+    done = check(str(SAMPLES), str(faulty(tmp_path)))
+    assert done.returncode == 1
+    assert "digits" in done.stdout
+    assert "sound" in done.stdout
+
+
+def test_without_a_repository_it_says_what_it_wants() -> None:
+    done = check()
+    assert done.returncode != 0
+    assert "REPOSITOR" in done.stderr.upper()

@@ -1,0 +1,125 @@
+"""Starting: what keeps the server from it is one clear line; what does not, is told and left out."""
+
+import re
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tritonclient.grpc import service_pb2
+
+from tests.e2e.models import ask, identity
+from tests.e2e.server import PATIENCE, Server, command
+from tests.models.build import add_sub
+
+CANNOT_START = 2
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    return identity(tmp_path / "models", "echo")
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    """A port that somebody else listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        yield listener.getsockname()[1]
+
+
+def serve(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run `naiad serve` to its end, which must come by itself."""
+    done = subprocess.run(command("serve", *arguments), capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert "Traceback" not in done.stderr, done.stderr
+    return done
+
+
+def complaint(*arguments: str) -> str:
+    """Return the one line with which `naiad serve` says that it cannot start."""
+    done = serve(*arguments)
+    assert done.returncode == CANNOT_START, done.stderr
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("naiad serve: ")]
+    return line
+
+
+@pytest.mark.parametrize(("flag", "other"), [("--grpc-port", "--http-port"), ("--http-port", "--grpc-port")])
+def test_a_port_in_use_is_named_and_nothing_is_served(repository: Path, taken: int, flag: str, other: str) -> None:
+    line = complaint(f"--model-repository={repository}", f"{flag}={taken}", f"{other}=0")
+    assert f"127.0.0.1:{taken}" in line
+    assert "in use" in line.lower()
+
+
+def test_a_repository_that_is_not_there_is_named(tmp_path: Path) -> None:
+    missing = tmp_path / "nowhere"
+    line = complaint(f"--model-repository={missing}", "--grpc-port=0", "--http-port=0")
+    assert str(missing) in line
+
+
+def test_a_start_without_a_repository_says_which_flag_is_missing() -> None:
+    assert "--model-repository" in complaint("--grpc-port=0", "--http-port=0")
+
+
+@pytest.mark.parametrize(
+    ("argument", "told"),
+    [
+        ("--grpc-port=70000", "--grpc-port"),
+        ("--grpc-port=many", "--grpc-port"),
+        ("--model-control-mode=poll", "--model-control-mode"),
+        ("--model-control-mode=sometimes", "--model-control-mode"),
+        ("--backend-config=onnxruntime", "--backend-config"),
+        ("--exit-timeout-secs=-1", "--exit-timeout-secs"),
+        ("--grpc-prot=8001", "grpc-prot"),
+    ],
+)
+def test_a_bad_flag_is_named(repository: Path, argument: str, told: str) -> None:
+    done = serve(f"--model-repository={repository}", "--grpc-port=0", "--http-port=0", argument)
+    assert done.returncode == CANNOT_START
+    assert told in done.stderr
+
+
+def test_help_lists_the_settings_and_starts_nothing() -> None:
+    done = serve("--help")
+    assert done.returncode == 0
+    assert {"--model-repository", "--grpc-port", "--exit-timeout-secs"} <= set(re.findall(r"--[a-z-]+", done.stdout))
+
+
+def test_a_model_that_fails_leaves_the_others_serving_and_says_why(repository: Path) -> None:
+    (repository / "garbage" / "1").mkdir(parents=True)
+    (repository / "garbage" / "1" / "model.onnx").write_bytes(b"this is no model")
+    misspelt = add_sub(repository / "misspelt" / "1" / "model.onnx").parents[1] / "config.pbtxt"
+    misspelt.write_text("max_batch_sise: 8\n")
+    with Server(repository) as server:
+        assert list(server.stub.ModelInfer(ask("echo", 1), timeout=PATIENCE).raw_output_contents)
+        index = server.stub.RepositoryIndex(service_pb2.RepositoryIndexRequest(), timeout=PATIENCE).models
+        states = {entry.name: entry.state for entry in index}
+        reasons = {entry.name: entry.reason for entry in index}
+    assert states == {"echo": "READY", "garbage": "UNAVAILABLE", "misspelt": "UNAVAILABLE"}
+    assert "model.onnx" in reasons["garbage"]
+    assert "config.pbtxt:1" in reasons["misspelt"]
+    assert "max_batch_size" in reasons["misspelt"]
+    for name in ("garbage", "misspelt"):
+        assert reasons[name].splitlines()[0] in server.log
+
+
+def test_a_failed_version_leaves_its_sibling_serving(repository: Path) -> None:
+    add_sub(repository / "pair" / "1" / "model.onnx")
+    (repository / "pair" / "2").mkdir()
+    (repository / "pair" / "2" / "model.onnx").write_bytes(b"this is no model")
+    (repository / "pair" / "config.pbtxt").write_text("version_policy { all { } }\n")
+    with Server(repository) as server:
+        index = server.stub.RepositoryIndex(service_pb2.RepositoryIndexRequest(), timeout=PATIENCE).models
+        assert [(e.version, e.state) for e in index if e.name == "pair"] == [("1", "READY"), ("2", "UNAVAILABLE")]
+
+
+def test_one_model_s_own_directory_is_served_too(repository: Path) -> None:
+    with Server(repository / "echo") as server:
+        assert server.stub.ModelInfer(ask("echo", 2), timeout=PATIENCE).model_version == "1"
+
+
+def test_several_repositories_are_served_together(repository: Path, tmp_path: Path) -> None:
+    with Server(repository, identity(tmp_path / "more", "other")) as server:
+        for name in ("echo", "other"):
+            assert server.stub.ModelInfer(ask(name, 3), timeout=PATIENCE).model_name == name

@@ -1,0 +1,117 @@
+"""Stopping: health first, then what was queued is answered, new requests are refused, and nothing hangs."""
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2
+
+from tests.e2e.models import ask, identity
+from tests.e2e.server import PATIENCE, SERVING, Server
+
+NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+RUN_MS = 400
+FOR_EVER_MS = 600_000
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    identity(tmp_path, "slow", RUN_MS)
+    return identity(tmp_path, "stuck", FOR_EVER_MS)
+
+
+def statuses(stream: Any) -> Iterator[int]:
+    """Return what a health watch tells until it ends."""
+    try:
+        yield from (message.status for message in stream)
+    except grpc.RpcError as error:
+        assert error.code() in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}, error  # noqa: PT017
+
+
+def send(server: Server, model: str, *values: float) -> list[Any]:
+    """Send a request of one row for each value, and return the calls once the server has read them all."""
+    calls = [server.stub.ModelInfer.future(ask(model, value), timeout=PATIENCE) for value in values]
+    server.statistics(model)  # behind them on the same connection
+    return calls
+
+
+def refusal(server: Server) -> grpc.RpcError:
+    with pytest.raises(grpc.RpcError) as refused:
+        server.stub.ModelInfer(ask("slow", 9), timeout=PATIENCE)
+    return refused.value
+
+
+def test_health_says_it_first_then_the_queue_is_answered_and_new_requests_are_refused(repository: Path) -> None:
+    with Server(repository) as server:
+        watch = statuses(server.watch_health(""))
+        assert next(watch) == SERVING
+        calls = send(server, "slow", 1, 2, 3, 4)
+        server.signal(signal.SIGTERM)
+        assert next(watch) == NOT_SERVING
+        assert not calls[-1].done()
+        assert refusal(server).code() is grpc.StatusCode.UNAVAILABLE
+        answered = [call.result().raw_output_contents for call in calls]
+        assert len(answered) == 4
+        assert list(watch) == []
+        server.wait(0)
+
+
+def test_a_watch_of_a_model_says_it_too(repository: Path) -> None:
+    with Server(repository) as server:
+        watch = statuses(server.watch_health("slow"))
+        assert next(watch) == SERVING
+        server.signal(signal.SIGTERM)
+        assert next(watch) == NOT_SERVING
+        server.wait(0)
+
+
+def test_during_the_shutdown_delay_requests_are_still_served(repository: Path) -> None:
+    with Server(repository, flags=["--shutdown-delay-secs=2"]) as server:
+        watch = statuses(server.watch_health(""))
+        assert next(watch) == SERVING
+        stopped = server.signal(signal.SIGTERM)
+        assert next(watch) == NOT_SERVING
+        assert len(server.stub.ModelInfer(ask("slow", 5), timeout=PATIENCE).raw_output_contents) == 1
+        assert server.wait(0) - stopped >= 2
+
+
+def test_a_hung_run_delays_the_end_by_no_more_than_the_exit_timeout(repository: Path) -> None:
+    with Server(repository, flags=["--exit-timeout-secs=1"]) as server:
+        (call,) = send(server, "stuck", 1)
+        stopped = server.signal(signal.SIGTERM)
+        assert server.wait(1) - stopped >= 1
+        assert call.exception(PATIENCE).code() is grpc.StatusCode.UNAVAILABLE
+
+
+def test_a_second_signal_ends_it_at_once(repository: Path) -> None:
+    with Server(repository, flags=["--exit-timeout-secs=500"]) as server:
+        watch = statuses(server.watch_health(""))
+        assert next(watch) == SERVING
+        send(server, "stuck", 1)
+        server.signal(signal.SIGTERM)
+        assert next(watch) == NOT_SERVING
+        server.signal(signal.SIGTERM)
+        server.wait(1)
+
+
+def test_ctrl_c_stops_it_the_same_way(repository: Path) -> None:
+    with Server(repository) as server:
+        calls = send(server, "slow", 1, 2)
+        server.signal(signal.SIGINT)
+        assert [call.code() for call in calls] == [grpc.StatusCode.OK] * 2
+        server.wait(0)
+
+
+def test_an_idle_server_stops_without_waiting_for_anything(repository: Path) -> None:
+    with Server(repository, flags=["--exit-timeout-secs=20"]) as server:
+        stopped = server.signal(signal.SIGTERM)
+        assert server.wait(0) - stopped < 20
+
+
+def test_a_signal_while_models_still_load_stops_it(repository: Path) -> None:
+    with Server(repository, until_ready=False) as server:
+        server.signal(signal.SIGTERM)
+        server.wait(0)

@@ -1,0 +1,295 @@
+"""What a repository holds is read without judging it, and one bad entry hides no other."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from naiad.core.problems import Severity
+from naiad.repository import scan as scanning
+from naiad.repository.names import LARGEST_VERSION, is_leftover, no_version, stays_inside, version
+from naiad.repository.pbtxt import MAX_BYTES
+from naiad.repository.scan import scan
+from naiad.repository.snapshot import ModelSnapshot, Snapshot
+from naiad.repository.source import LocalDirectory
+from tests.repository.files import lay
+
+
+def look(*roots: Path) -> Snapshot:
+    return scan(map(LocalDirectory, roots))
+
+
+def model(root: Path, name: str = "m") -> ModelSnapshot:
+    return look(root).models[name]
+
+
+def problems(snapshot: ModelSnapshot) -> list[tuple[Severity, str]]:
+    return [(problem.severity, problem.text) for problem in snapshot.problems]
+
+
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [("0", 0), ("1", 1), ("10", 10), (str(LARGEST_VERSION), LARGEST_VERSION)]
+    + [(name, None) for name in ("", "01", "-1", "+1", "1abc", " 1", "1.0", "٣", "1_0", str(2**63), "9" * 30)],
+)
+def test_a_version_is_a_plain_number_that_fits(name: str, number: int | None) -> None:
+    assert version(name) == number
+
+
+@given(st.integers(0, LARGEST_VERSION))
+def test_every_version_has_one_name(number: int) -> None:
+    assert version(str(number)) == number
+    assert version(f"0{number}") is None
+
+
+LEFTOVERS = [
+    ".git", "..data", "..2026_11_23", ".model.tmp", ".model.onnx.a1B2c3", "m.tmp", "m.part", "m~", "#m#", ".#m",
+    ".m.swp", "m.swp", "lost+found", "__pycache__",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LEFTOVERS)
+def test_what_tools_leave_behind_is_no_name(name: str) -> None:
+    assert is_leftover(name)
+
+
+@pytest.mark.parametrize("name", ["m", "1", "tmp", "m.tmpl", "part", "a~b", "#m", "m#", "model.onnx", "M.1"])
+def test_other_names_are_names(name: str) -> None:
+    assert not is_leftover(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("01", "ignore version directory '01' which contains leading zeros in its directory name"),
+        ("-1", "ignore version directory '-1' which fails to convert to integral number"),
+        ("1abc", "ignore version directory '1abc' which fails to convert to integral number"),
+        ("9" * 30, f"ignore version directory '{'9' * 30}' which is larger than the largest version, {2**63 - 1}"),
+        ("warmup", None),
+        ("initial_state", None),
+        ("configs", None),
+        (".hidden", None),
+    ],
+)
+def test_a_directory_that_is_no_version_is_told_why(name: str, says: str | None) -> None:
+    assert no_version(name) == says
+
+
+@pytest.mark.parametrize("path", ["model.onnx", "a/b.onnx", "..a/b", "./m.onnx"])
+def test_a_path_below_stays_inside(path: str) -> None:
+    assert stays_inside(path)
+
+
+@pytest.mark.parametrize("path", ["", ".", "..", "../m.onnx", "a/../../m.onnx", "/etc/passwd", "a\0b", "a/.."])
+def test_a_path_that_leads_out_or_nowhere_does_not(path: str) -> None:
+    assert not stays_inside(path)
+
+
+def test_models_are_the_directories_of_a_repository(tmp_path: Path) -> None:
+    lay(tmp_path, {"a/1/model.onnx": "", "b/config.pbtxt": "name: 'b'", "README.md": "", ".git/x": "", "c.tmp/1/x": ""})
+    snapshot = look(tmp_path)
+    assert list(snapshot.models) == ["a", "b"]
+    assert snapshot.unreadable == {}
+    assert snapshot.models["a"].config is None
+    assert snapshot.models["b"].config == b"name: 'b'"
+    assert snapshot.models["b"].config_path == tmp_path / "b" / "config.pbtxt"
+
+
+def test_a_model_has_versions_with_files_and_files_beside_its_config(tmp_path: Path) -> None:
+    lay(tmp_path, {
+        "m/1/model.onnx": "abc", "m/1/data/w.bin": "", "m/1/.part": "", "m/1/x.tmp": "", "m/2": None,
+        "m/labels.txt": "a", "m/warmup/x": "", "m/config.pbtxt": "",
+    })  # fmt: skip
+    snapshot = model(tmp_path)
+    assert {number: sorted(v.files) for number, v in snapshot.versions.items()} == {
+        1: ["data/w.bin", "model.onnx"],
+        2: [],
+    }
+    assert snapshot.versions[1].files["model.onnx"].size == 3
+    assert list(snapshot.files) == ["labels.txt"]
+    assert snapshot.problems == ()
+
+
+def test_what_is_no_version_is_warned_of_with_its_place(tmp_path: Path) -> None:
+    lay(tmp_path, {"m/01/model.onnx": "", "m/-1/model.onnx": "", "m/1/model.onnx": "", "m/3": "a file"})
+    snapshot = model(tmp_path)
+    assert list(snapshot.versions) == [1]
+    assert {(p.place, p.text, p.severity) for p in snapshot.problems} == {
+        (str(tmp_path / "m" / name), text, Severity.WARNING)
+        for name, text in [
+            ("-1", "ignore version directory '-1' which fails to convert to integral number"),
+            ("01", "ignore version directory '01' which contains leading zeros in its directory name"),
+            ("3", "ignore '3' which is a file: a version is a directory"),
+        ]
+    }
+
+
+def test_links_are_followed(tmp_path: Path) -> None:
+    store = lay(tmp_path / "store", {"blob": "weights", "v1/model.onnx": "abc", "m/7/model.onnx": "", "c": "name: 'm'"})
+    root = lay(tmp_path / "repository", {"m/1": None})
+    (root / "m" / "1" / "model.onnx").symlink_to(store / "blob")
+    (root / "m" / "2").symlink_to(store / "v1")
+    (root / "m" / "config.pbtxt").symlink_to(store / "c")
+    (root / "n").symlink_to(store / "m")
+    snapshot = look(root)
+    assert snapshot.models["m"].versions[1].files["model.onnx"].size == 7
+    assert list(snapshot.models["m"].versions[2].files) == ["model.onnx"]
+    assert snapshot.models["m"].config == b"name: 'm'"
+    assert list(snapshot.models["n"].versions) == [7]
+
+
+def test_a_kubernetes_mount_is_read_like_any_other(tmp_path: Path) -> None:
+    lay(tmp_path, {"..2026_11_23/m/1/model.onnx": "a"})
+    (tmp_path / "..data").symlink_to("..2026_11_23")
+    (tmp_path / "m").symlink_to("..data/m")
+    snapshot = look(tmp_path)
+    assert list(snapshot.models) == ["m"]
+    assert list(snapshot.models["m"].versions[1].files) == ["model.onnx"]
+
+
+def test_a_bad_link_is_a_problem_of_its_own_model_or_version_alone(tmp_path: Path) -> None:
+    lay(tmp_path, {"good/1/model.onnx": "", "half/1/model.onnx": "", "half/2": None, "loop/1": None})
+    (tmp_path / "gone").symlink_to("nowhere")
+    (tmp_path / "half" / "2" / "model.onnx").symlink_to("nowhere")
+    (tmp_path / "half" / "3").symlink_to("3")
+    (tmp_path / "loop" / "1" / "inside").symlink_to("..")
+    (tmp_path / "loop" / "labels.txt").symlink_to("nowhere")
+    snapshot = look(tmp_path)
+    assert list(snapshot.models) == ["gone", "good", "half", "loop"]
+    assert snapshot.models["good"].problems == ()
+    gone = f"'{tmp_path / 'gone'}' is a link to 'nowhere', which cannot be followed: No such file or directory"
+    assert problems(snapshot.models["gone"]) == [(Severity.ERROR, gone)]
+    half = snapshot.models["half"].versions
+    assert half[1].problem == ""
+    assert "model.onnx' is a link to 'nowhere', which cannot be followed: No such file" in half[2].problem
+    assert "is a link to '3', which cannot be followed: Too many levels of symbolic links" in half[3].problem
+    loop = snapshot.models["loop"]
+    assert loop.versions[1].problem.endswith("is a link to a directory that it stands in")
+    assert [severity for severity, _ in problems(loop)] == [Severity.WARNING]
+
+
+def test_a_config_that_is_no_file_is_an_error_and_never_blocks(tmp_path: Path) -> None:
+    lay(
+        tmp_path,
+        {"directory/config.pbtxt/x": "", "directory/1/model.onnx": "", "pipe/1/model.onnx": "", "link/1": None},
+    )
+    os.mkfifo(tmp_path / "pipe" / "config.pbtxt")
+    os.mkfifo(tmp_path / "pipe" / "1" / "model.plan")
+    (tmp_path / "link" / "config.pbtxt").symlink_to("nowhere")
+    models = look(tmp_path).models
+    assert problems(models["directory"]) == [(Severity.ERROR, "'config.pbtxt' is a directory, expected a file")]
+    assert problems(models["pipe"]) == [(Severity.ERROR, "'config.pbtxt' is not a regular file")]
+    assert models["pipe"].versions[1].problem.endswith("model.plan' is neither a file nor a directory")
+    assert [severity for severity, _ in problems(models["link"])] == [Severity.ERROR]
+
+
+def test_no_more_of_a_config_is_read_than_tells_that_it_is_too_large(tmp_path: Path) -> None:
+    lay(tmp_path, {"m/config.pbtxt": b"#" * (MAX_BYTES + 100)})
+    assert len(model(tmp_path).config or b"") == MAX_BYTES + 1
+
+
+def test_a_version_with_too_many_files_is_no_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scanning, "MAX_FILES", 2)
+    lay(tmp_path, {"m/1/a": "", "m/1/b": "", "m/2/a": "", "m/2/b/c": "", "m/2/d": ""})
+    versions = model(tmp_path).versions
+    assert versions[1].problem == ""
+    assert versions[2].problem == f"'{tmp_path / 'm' / '2'}' has more than 2 files"
+
+
+def test_a_name_in_two_repositories_is_a_problem_of_that_name_and_neither_is_chosen(tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    lay(tmp_path, {"one/m/1/model.onnx": "", "two/m/1/model.onnx": "", "two/n/1/model.onnx": ""})
+    snapshot = look(one, two)
+    assert problems(snapshot.models["m"]) == [
+        (Severity.ERROR, f"model appears in two or more repositories: '{one / 'm'}', '{two / 'm'}'")
+    ]
+    assert snapshot.models["m"].versions == {}
+    assert snapshot.models["n"].problems == ()
+
+
+def test_one_repository_named_twice_is_one_repository(tmp_path: Path) -> None:
+    lay(tmp_path / "r", {"m/1/model.onnx": ""})
+    (tmp_path / "link").symlink_to("r")
+    assert look(tmp_path / "r", tmp_path / "link", tmp_path / "r").models["m"].problems == ()
+
+
+def test_a_repository_that_cannot_be_read_is_told_apart_from_an_empty_one(tmp_path: Path) -> None:
+    lay(tmp_path, {"empty": None, "file": "", "good/m/1/model.onnx": ""})
+    snapshot = look(tmp_path / "empty", tmp_path / "missing", tmp_path / "file", tmp_path / "good")
+    assert list(snapshot.models) == ["m"]
+    assert snapshot.unreadable == {
+        tmp_path / "missing": f"No such file or directory: '{tmp_path / 'missing'}'",
+        tmp_path / "file": f"Not a directory: '{tmp_path / 'file'}'",
+    }
+
+
+def test_a_name_that_no_client_could_say_is_a_problem(tmp_path: Path) -> None:
+    os.mkdir(os.fsencode(tmp_path) + b"/m\xff")  # noqa: PTH102 - a Path holds text
+    lay(tmp_path, {"a\nb/1/model.onnx": ""})
+    assert [s for m in look(tmp_path).models.values() for s in problems(m)] == [
+        (Severity.ERROR, "a model's name must be printable text, got 'a\\nb'"),
+        (Severity.ERROR, "a model's name must be printable text, got 'm\\udcff'"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("files", "single"),
+    [
+        (["config.pbtxt"], True),
+        (["config.pbtxt", "1/model.onnx"], True),
+        (["1/model.onnx"], True),
+        (["1/model.onnx/model.onnx"], True),
+        (["0/weights"], True),
+        (["m/1/model.onnx"], False),
+        (["1/1/model.onnx"], False),
+        (["1/config.pbtxt", "1/1/model.onnx"], False),
+        (["01/model.onnx"], False),
+        (["1/.hidden"], False),
+        (["README.md"], False),
+    ],
+)
+def test_a_single_models_directory_is_told_from_a_repository(tmp_path: Path, files: list[str], single: bool) -> None:
+    lay(tmp_path / "here", dict.fromkeys(files, ""))
+    assert LocalDirectory(tmp_path / "here").is_model() is single
+    assert ("here" in LocalDirectory(tmp_path / "here").models()) is single
+
+
+def test_a_single_model_is_called_after_its_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lay(tmp_path / "digits", {"1/model.onnx": ""})
+    (tmp_path / "numbers").symlink_to("digits")
+    assert list(look(tmp_path / "numbers").models) == ["numbers"]
+    monkeypatch.chdir(tmp_path / "digits")
+    assert list(look(Path()).models) == ["digits"]
+
+
+def test_a_fingerprint_changes_with_the_files_and_not_without(tmp_path: Path) -> None:
+    lay(tmp_path, {"m/1/model.onnx": "abc", "m/2/model.onnx": "abc", "m/config.pbtxt": "", "m/labels.txt": "a"})
+    before = model(tmp_path)
+    assert model(tmp_path).fingerprint == before.fingerprint
+    assert model(tmp_path).versions[1].fingerprint == before.versions[1].fingerprint
+    lay(tmp_path, {"m/1/model.onnx": "abcd"})
+    after = model(tmp_path)
+    assert after.versions[1].fingerprint != before.versions[1].fingerprint
+    assert after.versions[2].fingerprint == before.versions[2].fingerprint
+    assert after.fingerprint == before.fingerprint
+
+
+@pytest.mark.parametrize(("name", "content"), [("config.pbtxt", "name: 'm'"), ("labels.txt", "ab"), ("new.txt", "")])
+def test_a_models_fingerprint_changes_with_its_config_and_what_is_beside_it(
+    tmp_path: Path, name: str, content: str
+) -> None:
+    lay(tmp_path, {"m/1/model.onnx": "abc", "m/config.pbtxt": "", "m/labels.txt": "a"})
+    before = model(tmp_path)
+    lay(tmp_path / "m", {name: content})
+    assert model(tmp_path).fingerprint != before.fingerprint
+
+
+def test_a_file_replaced_by_one_of_the_same_size_and_time_is_noticed(tmp_path: Path) -> None:
+    lay(tmp_path, {"m/1/model.onnx": "abc", "other": "xyz"})
+    file, other = tmp_path / "m" / "1" / "model.onnx", tmp_path / "other"
+    before = model(tmp_path)
+    os.utime(other, ns=(file.stat().st_atime_ns, file.stat().st_mtime_ns))
+    other.replace(file)
+    assert model(tmp_path).versions[1].fingerprint != before.versions[1].fingerprint
