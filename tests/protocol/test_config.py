@@ -110,6 +110,7 @@ def test_a_version_policy_says_what_is_served(text: str, present: set[int], serv
 
 
 DELAYING = "timeout_action: DELAY default_timeout_microseconds: 1"
+LEVEL_1, LEVEL_4 = "priority_queue_policy { key: 1 }", "priority_queue_policy { key: 4 }"
 TENSOR = 'name: "x" data_type: TYPE_FP32 dims: [ 4 ]'
 MISTAKES = [
     ('name: "other"', "name",
@@ -145,6 +146,8 @@ MISTAKES = [
     ("dynamic_batching { priority_levels: 2 default_priority_level: 1 priority_queue_policy { key: 3 } }",
      "dynamic_batching.priority_queue_policy[3]",
      "priority queue policy must have priority level in range [1, 2] for m, got 3"),
+    (f"dynamic_batching {{ priority_levels: 3 default_priority_level: 1 {LEVEL_1} {LEVEL_4} }}",
+     "dynamic_batching.priority_queue_policy[4]", "in range [1, 3] for m, got 4"),
     ("dynamic_batching { preserve_ordering: true priority_levels: 2 default_priority_level: 1 }",
      "dynamic_batching.priority_levels", "Only one priority level is allowed when 'preserve_ordering' is true for m"),
     (f"dynamic_batching {{ preserve_ordering: true default_queue_policy {{ {DELAYING} }} }}",

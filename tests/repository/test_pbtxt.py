@@ -98,6 +98,17 @@ def test_a_slip_of_the_pen_is_read_as_protobuf_reads_it_or_refused(
         assert result.message == expected
 
 
+@patient
+@given(configs(), st.data())
+def test_a_config_that_breaks_off_anywhere_is_read_or_refused(
+    message: model_config_pb2.ModelConfig, data: st.DataObject
+) -> None:
+    text = text_format.MessageToString(message, as_utf8=True, as_one_line=data.draw(st.booleans()))
+    cut = text[: data.draw(st.integers(0, len(text)))].encode()
+    result = outcome(cut)
+    assert isinstance(result, ConfigError) or result.message == text_format.Parse(cut, model_config_pb2.ModelConfig())
+
+
 @pytest.mark.parametrize(
     ("text", "same"),
     [
@@ -145,17 +156,20 @@ def test_the_grammar_is_that_of_the_text_format(text: str, same: str) -> None:
         ("max_batch_size: 089", 1, 17, "max_batch_size", "found '089', expected an integer"),
         ("max_batch_size: 8x", 1, 17, "max_batch_size", "found '8x', expected an integer"),
         ("input { dims: [1, 2\n, x] }", 2, 3, "input[0].dims[2]", "found 'x', expected an integer"),
-        ("instance_group { count: - 'x' }", 1, 25, "instance_group[0].count", "found - 'x', expected an integer"),
-        ("dynamic_batching { priority_levels: -1 }", 1, 37, "dynamic_batching.priority_levels", "found - 1"),
+        ("instance_group { count: - 'x' }", 1, 25, "instance_group[0].count", "found '-'x'', expected an integer"),
+        ("dynamic_batching { priority_levels: -1 }", 1, 37, "dynamic_batching.priority_levels", "found '-1', expected"),
         ("instance_group { kind: GPU }", 1, 24, "instance_group[0].kind", "(did you mean KIND_GPU?)"),
         ('input { data_type: "TYPE_FP32" }', 1, 20, "input[0].data_type", "(did you mean TYPE_FP32, without quotes?)"),
         ("input { data_type: TYPE_FLOAT }", 1, 20, "input[0].data_type", "expected one of TYPE_INVALID, TYPE_BOOL"),
         ("input { optional: yes }", 1, 19, "input[0].optional", "found 'yes', expected true or false for 'optional'"),
+        ("name:", 1, 6, "name", "found the end of the file, expected a string in quotes for 'name'"),
+        ("max_batch_size: -", 1, 17, "max_batch_size", "found '-', expected an integer"),
         ("name: digits", 1, 7, "name", "found 'digits', expected a string in quotes for 'name'"),
         ("name: 'digits\nplatform: 'x'", 1, 7, "name", "expected a string in quotes"),
         (r"name: '\q'", 1, 7, "name", r"a string without the unknown escape \q"),
         (r"name: '\é'", 1, 7, "name", r"a string without the unknown escape \\xe9"),
         (r"name: '\xff'", 1, 7, "name", "expected a string of UTF-8"),
+        (r"name: 'a' '\xff'", 1, 7, "name", r"found 'a' '\xff', expected a string of UTF-8"),
         (r"name: '\ud800'", 1, 7, "name", "expected a string of UTF-8"),
         (r"name: '\U00110000'", 1, 7, "name", r"at most \U0010ffff"),
         ('name = "x"', 1, 6, "name", "found '=', expected ':' after 'name'"),

@@ -100,8 +100,9 @@ def test_models_are_the_directories_of_a_repository(tmp_path: Path) -> None:
 def test_a_model_has_versions_with_files_and_files_beside_its_config(tmp_path: Path) -> None:
     lay(tmp_path, {
         "m/1/model.onnx": "abc", "m/1/data/w.bin": "", "m/1/.part": "", "m/1/x.tmp": "", "m/2": None,
-        "m/labels.txt": "a", "m/warmup/x": "", "m/config.pbtxt": "",
+        "m/labels.txt": "a", "m/.labels.txt.swp": "", "m/warmup/x": "", "m/config.pbtxt": "",
     })  # fmt: skip
+    os.mkfifo(tmp_path / "m" / "pipe")
     snapshot = model(tmp_path)
     assert {number: sorted(v.files) for number, v in snapshot.versions.items()} == {
         1: ["data/w.bin", "model.onnx"],
@@ -152,12 +153,14 @@ def test_a_kubernetes_mount_is_read_like_any_other(tmp_path: Path) -> None:
 def test_a_bad_link_is_a_problem_of_its_own_model_or_version_alone(tmp_path: Path) -> None:
     lay(tmp_path, {"good/1/model.onnx": "", "half/1/model.onnx": "", "half/2": None, "loop/1": None})
     (tmp_path / "gone").symlink_to("nowhere")
+    (tmp_path / "circle").symlink_to("circle")
     (tmp_path / "half" / "2" / "model.onnx").symlink_to("nowhere")
     (tmp_path / "half" / "3").symlink_to("3")
     (tmp_path / "loop" / "1" / "inside").symlink_to("..")
     (tmp_path / "loop" / "labels.txt").symlink_to("nowhere")
     snapshot = look(tmp_path)
-    assert list(snapshot.models) == ["gone", "good", "half", "loop"]
+    assert list(snapshot.models) == ["circle", "gone", "good", "half", "loop"]
+    assert problems(snapshot.models["circle"])[0][1].endswith("followed: Too many levels of symbolic links")
     assert snapshot.models["good"].problems == ()
     gone = f"'{tmp_path / 'gone'}' is a link to 'nowhere', which cannot be followed: No such file or directory"
     assert problems(snapshot.models["gone"]) == [(Severity.ERROR, gone)]
@@ -183,6 +186,63 @@ def test_a_config_that_is_no_file_is_an_error_and_never_blocks(tmp_path: Path) -
     assert problems(models["pipe"]) == [(Severity.ERROR, "'config.pbtxt' is not a regular file")]
     assert models["pipe"].versions[1].problem.endswith("model.plan' is neither a file nor a directory")
     assert [severity for severity, _ in problems(models["link"])] == [Severity.ERROR]
+
+
+class Vanishing:
+    """A directory's entry whose file is not there any more, or may not be looked at."""
+
+    def __init__(self, path: Path, error: OSError) -> None:
+        self.name = path.name
+        self.path = str(path)
+        self._error = error
+
+    def stat(self) -> os.stat_result:
+        raise self._error
+
+    def is_symlink(self) -> bool:
+        return False
+
+
+GONE = FileNotFoundError(2, "No such file or directory")
+FORBIDDEN = PermissionError(13, "Permission denied")
+
+
+@pytest.mark.parametrize("name", ["1", "config.pbtxt", "labels.txt"])
+def test_what_vanishes_while_it_is_looked_at_is_passed_over(tmp_path: Path, name: str) -> None:
+    directory = scanning._Directory("m", lay(tmp_path, {}))
+    directory._look_at(Vanishing(tmp_path / name, GONE))  # type: ignore[arg-type]
+    snapshot = directory.snapshot()
+    assert (snapshot.versions, snapshot.files, snapshot.problems) == ({}, {}, ())
+
+
+def test_a_file_of_a_version_that_vanishes_is_passed_over(tmp_path: Path) -> None:
+    entry = Vanishing(tmp_path / "model.onnx", GONE)
+    assert list(scanning._walk_entry(entry, "model.onnx", frozenset())) == []  # type: ignore[arg-type]
+    assert scanning.read_version(tmp_path / "gone").files == {}
+    assert scanning._model("gone", [tmp_path / "gone"]) is None
+
+
+def test_what_may_not_be_looked_at_is_a_problem_at_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lay(tmp_path, {"m/1/model.onnx": "", "m/config.pbtxt": "name: 'm'"})
+    opened = Path.open
+
+    def refuse(path: Path, mode: str) -> object:
+        if path.name == "config.pbtxt":
+            raise FORBIDDEN
+        return opened(path, mode)
+
+    def forbid(_: Path) -> object:
+        raise FORBIDDEN
+
+    monkeypatch.setattr(Path, "open", refuse)
+    snapshot = model(tmp_path)
+    config = str(tmp_path / "m" / "config.pbtxt")
+    assert [(p.place, p.text) for p in snapshot.problems] == [(config, f"'{config}' cannot be read: Permission denied")]
+    monkeypatch.setattr(os, "scandir", forbid)
+    version_directory = tmp_path / "m" / "1"
+    assert (
+        scanning.read_version(version_directory).problem == f"'{version_directory}' cannot be read: Permission denied"
+    )
 
 
 def test_no_more_of_a_config_is_read_than_tells_that_it_is_too_large(tmp_path: Path) -> None:
@@ -248,6 +308,7 @@ def test_a_name_that_no_client_could_say_is_a_problem(tmp_path: Path) -> None:
         (["01/model.onnx"], False),
         (["1/.hidden"], False),
         (["README.md"], False),
+        (["1"], False),
     ],
 )
 def test_a_single_models_directory_is_told_from_a_repository(tmp_path: Path, files: list[str], single: bool) -> None:

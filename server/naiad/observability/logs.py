@@ -33,6 +33,8 @@ def configure(level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
+    for library in ("uvicorn", "asyncio"):
+        logging.getLogger(library).setLevel(max(root.level, logging.WARNING))
     logging.captureWarnings(capture=True)
 
 

@@ -20,7 +20,7 @@ from naiad.core.config import (
     TensorConfig,
     VersionPolicy,
 )
-from naiad.core.problems import Locate, Problem, errors, raise_errors
+from naiad.core.problems import InvalidConfig, Locate, Problem, errors
 from naiad.protocol.config_rules import problems_of
 from naiad.protocol.datatypes import FROM_CONFIG, TO_CONFIG
 from naiad.protocol.generated import model_config_pb2 as pb
@@ -37,9 +37,8 @@ class Reading(NamedTuple):
 
     def require(self) -> ModelConfig:
         """The config; raises InvalidConfig with every error."""
-        raise_errors(self.problems)
         if self.config is None:
-            raise AssertionError("a config is left out only for an error")
+            raise InvalidConfig(errors(self.problems))
         return self.config
 
 

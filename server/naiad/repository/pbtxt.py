@@ -117,23 +117,18 @@ class _Parser:
             self._fail(_unknown(message, name.text), path, name)
         path = f"{path}.{name.text}" if path else name.text
         self._refuse_twice(message, field, path, name)
-        is_message = field.message_type is not None
-        colon = self._colon(name, path, optional=is_message)
+        self._colon(name, path, optional=field.message_type is not None)
         if field.is_repeated and self._at("["):
-            if not colon and not is_message:
-                self._fail(f"found '[', expected ':' after {name}", path)
             self._list(message, field, path, name)
         else:
             self._value(message, field, path, name)
 
-    def _colon(self, name: Token, path: str, *, optional: bool) -> bool:
+    def _colon(self, name: Token, path: str, *, optional: bool) -> None:
         if self._at(":"):
             self._take()
-            return True
-        if not (optional and self._next.text in ("{", "<", "[")):
+        elif not (optional and self._next.text in ("{", "<", "[")):
             expected = "'{'" if optional else "':'"
             self._fail(f"found {self._next}, expected {expected} after {name}", path)
-        return False
 
     def _list(self, message: Message, field: FieldDescriptor, path: str, name: Token) -> None:
         self.positions.setdefault(path, name.position)
@@ -235,7 +230,9 @@ def map_key(key: object) -> str:
 
 
 def _written(tokens: list[Token]) -> str:
-    return str(tokens[0]) if len(tokens) == 1 else " ".join(token.text for token in tokens)
+    if len(tokens) == 1:
+        return str(tokens[0])
+    return " ".join(map(str, tokens)) if tokens[0].kind is Kind.STRING else f"'{''.join(t.text for t in tokens)}'"
 
 
 def _unknown(message: Message, name: str) -> str:

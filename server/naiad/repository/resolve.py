@@ -156,7 +156,8 @@ def _file(model: str, version: VersionFiles, config: ModelConfig, chosen: Format
         if path in version.files:
             return name, path
     text = f"unable to find '{version.path / name}' for model '{model}': the directory has {_listing(version)}"
-    raise InvalidConfig([Problem(text, "default_model_filename")])
+    place = "" if config.default_model_filename else str(version.path)
+    raise InvalidConfig([Problem(text, "default_model_filename", place)])
 
 
 def _only_file(model: str, version: VersionFiles, chosen: Format) -> str:

@@ -135,8 +135,12 @@ class _Directory:
         if not stat.S_ISREG(status.st_mode):
             self._problems.append(Problem(f"'{CONFIG}' is not a regular file", place=entry.path))
             return None
-        with Path(entry.path).open("rb") as file:
-            return file.read(MAX_BYTES + 1)
+        try:
+            with Path(entry.path).open("rb") as file:
+                return file.read(MAX_BYTES + 1)
+        except OSError as error:
+            self._unreadable(entry, None, error)
+            return None
 
     def _warn(self, text: str, entry: os.DirEntry[str]) -> None:
         self._problems.append(Problem(text, place=entry.path, severity=Severity.WARNING))

@@ -48,13 +48,14 @@ class Token(NamedTuple):
         return text if self.kind is Kind.STRING else f"'{text}'"
 
 
-_SPACE = re.compile(r"(?:[ \t\r\n\f\v]+|#[^\n]*)*")
 _WORD = re.compile(
-    r"""(?P<NAME>[A-Za-z_][A-Za-z0-9_]*)
-      | (?P<NUMBER>(?:[0-9]|\.[0-9])(?:[eE][+-]|[A-Za-z0-9_.])*)
-      | (?P<STRING>"(?:[^"\\\n]|\\[^\n])*"|'(?:[^'\\\n]|\\[^\n])*')
-      | (?P<OPEN>["'][^\n]*)
-      | (?P<SYMBOL>.)""",
+    r"""(?:[ \t\r\n\f\v]+|\#[^\n]*)*+
+        (?: (?P<NAME>[A-Za-z_][A-Za-z0-9_]*)
+          | (?P<NUMBER>(?:[0-9]|\.[0-9])(?:[eE][+-]|[A-Za-z0-9_.])*)
+          | (?P<STRING>"(?:[^"\\\n]|\\[^\n])*"|'(?:[^'\\\n]|\\[^\n])*')
+          | (?P<OPEN>["'][^\n]*)
+          | (?P<SYMBOL>.)
+          | (?P<END>\Z))""",
     re.VERBOSE,
 )
 _INTEGER = re.compile(r"0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*")
@@ -62,35 +63,26 @@ _FLOAT = re.compile(r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?[fF]?")
 
 
 def tokenize(text: str) -> Iterator[Token]:
-    """The tokens of `text`, and END at the end, again and again."""
-    offset, line, line_start = 0, 1, 0
+    """The tokens of `text`, and then END, as often as it is asked for."""
+    line, line_start = 1, 0
+    token = Token(Kind.END, "", Position(1, 1))
+    for word in _WORD.finditer(text):
+        start = word.start(word.lastgroup or 0)
+        if newlines := text.count("\n", word.start(), start):
+            line, line_start = line + newlines, text.rindex("\n", 0, start) + 1
+        found = word.group(word.lastgroup or 0)
+        token = Token(_kind(word.lastgroup or "", found), found, Position(line, start - line_start + 1))
+        yield token
     while True:
-        end = _end(_SPACE.match(text, offset))
-        line, line_start = _newlines(text, offset, end, line, line_start)
-        position = Position(line, end - line_start + 1)
-        word = _WORD.match(text, end)
-        if word is None:
-            yield Token(Kind.END, "", position)
-            continue
-        yield Token(_kind(word), word.group(), position)
-        offset = word.end()
+        yield token
 
 
-def _end(match: re.Match[str] | None) -> int:
-    return match.end() if match else 0
-
-
-def _newlines(text: str, start: int, end: int, line: int, line_start: int) -> tuple[int, int]:
-    count = text.count("\n", start, end)
-    return (line + count, text.rindex("\n", start, end) + 1) if count else (line, line_start)
-
-
-def _kind(word: re.Match[str]) -> Kind:
-    if word.lastgroup == "NUMBER":
-        return _number_kind(word.group())
-    if word.lastgroup == "OPEN" or ord(word.group()[0]) < 32:
+def _kind(group: str, text: str) -> Kind:
+    if group == "NUMBER":
+        return _number_kind(text)
+    if group == "OPEN" or (group == "SYMBOL" and ord(text) < 32):
         return Kind.BAD
-    return Kind[word.lastgroup or "BAD"]
+    return Kind[group]
 
 
 def _number_kind(text: str) -> Kind:
