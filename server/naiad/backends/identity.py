@@ -1,6 +1,6 @@
-"""The identity backend: output i is input i, bit for bit. For trying out clients, for tests, and for measuring the
-server apart from any model. It needs no file.
+"""The identity backend: output i is input i, bit for bit.
 
+It is for trying out clients, for tests, and for measuring the server apart from any model. It needs no file.
 `execute_delay_ms` in a config's `parameters` makes every run last that many milliseconds, as in Triton's backend of
 this name. Where a request leaves an optional input out, the output is zeros (BYTES: empty), and a dimension of any
 size is 0.
@@ -12,9 +12,8 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 
-import numpy as np
-
 from naiad.backends import BackendOptions
+from naiad.backends.blank import blank, inner
 from naiad.core import strings
 from naiad.core.backend import Batch, ModelFiles, Result
 from naiad.core.config import Device, ModelConfig, TensorConfig
@@ -67,8 +66,8 @@ def _problems(config: ModelConfig) -> Iterator[Problem]:
         if source.datatype is not target.datatype:
             text = f"data_type {pair}, got {target.datatype.value}, expected {source.datatype.value}"
             yield Problem(text, f"output[{i}].data_type")
-        if not _same(_inner(source), _inner(target)):
-            text = f"shape {pair}, got {list(_inner(target))}, expected {list(_inner(source))}"
+        if not _same(inner(source), inner(target)):
+            text = f"shape {pair}, got {list(inner(target))}, expected {list(inner(source))}"
             yield Problem(text, f"output[{i}].dims")
     yield from _delay_problems(config)
 
@@ -78,11 +77,6 @@ def _delay_problems(config: ModelConfig) -> Iterator[Problem]:
     if not (written.isascii() and written.isdigit()):
         text = f"parameter {DELAY} of model {config.name}, got '{written}', expected a number of milliseconds"
         yield Problem(text, f'parameters["{DELAY}"].string_value')
-
-
-def _inner(tensor: TensorConfig) -> Shape:
-    """The tensor's shape between the reshapes of the config."""
-    return tensor.dims if tensor.reshape is None else tensor.reshape
 
 
 def _same(left: Shape, right: Shape) -> bool:
@@ -95,7 +89,7 @@ class IdentityExecutable:
 
     def __init__(self, config: ModelConfig) -> None:
         self._inputs = config.inputs
-        self._lead = 1 if config.batching else 0
+        self._batching = config.batching
         self._delay = int(config.parameters.get(DELAY, "0")) / 1000
 
     def run(self, batch: Batch) -> Result:
@@ -106,15 +100,10 @@ class IdentityExecutable:
     def _answer(self, wanted: TensorConfig, batch: Batch) -> Array:
         tensor = batch.inputs.get(wanted.name)
         if tensor is None:
-            return _zeros(wanted.datatype, (*[batch.rows] * self._lead, *_inner(wanted)))
+            return blank(wanted, batch.rows if self._batching else None)
         if tensor.datatype is DataType.BYTES:
             return strings.decode(tensor.array).reshape(tensor.shape)
         return tensor.array
 
     def close(self) -> None:
         """Nothing is held."""
-
-
-def _zeros(datatype: DataType, shape: Shape) -> Array:
-    empty = b"" if datatype is DataType.BYTES else 0
-    return np.full([max(dim, 0) for dim in shape], empty, datatype.dtype)

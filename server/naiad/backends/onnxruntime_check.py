@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from naiad.backends.onnxruntime_graph import Graph, GraphTensor, inner, listed, unservable, written
+from naiad.backends.blank import inner
+from naiad.backends.onnxruntime_graph import Graph, GraphTensor, listed, unservable, written
 from naiad.core.config import ModelConfig, TensorConfig
 from naiad.core.problems import Problem
 from naiad.core.types import DataType

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from naiad.backends.blank import inner
 from naiad.core.config import DynamicBatching, ModelConfig, TensorConfig
 from naiad.core.problems import InvalidConfig, Problem
 from naiad.core.types import DataType, Shape
@@ -81,9 +82,10 @@ def _tensor(node: Any) -> GraphTensor:
 def complete(config: ModelConfig, graph: Graph, default_max_batch_size: int) -> ModelConfig:
     """Fill in the side, inputs or outputs, that the config leaves empty, and with it the batching.
 
-    A model can be batched when every input and output has a first dimension of any size. Then max_batch_size 0 means
-    `default_max_batch_size` (or the largest preferred one), unless the declared side has the whole shapes. A config
-    that declares both sides is taken as it is. Raises InvalidConfig where the graph cannot be what the config says.
+    A model can be batched when every input and every output that is served has a first dimension of any size. Then
+    max_batch_size 0 means `default_max_batch_size` (or the largest preferred one), unless the declared side has the
+    whole shapes. A config that declares both sides is taken as it is. Raises InvalidConfig where the graph cannot be
+    what the config says.
     """
     if config.inputs and config.outputs:
         return config
@@ -96,7 +98,8 @@ def complete(config: ModelConfig, graph: Graph, default_max_batch_size: int) -> 
 
 
 def _complete_batching(config: ModelConfig, graph: Graph, default: int) -> ModelConfig:
-    tensors = (*graph.inputs, *graph.outputs)
+    wanted = {tensor.name for tensor in config.outputs or graph.outputs}
+    tensors = (*graph.inputs, *(tensor for tensor in graph.outputs if tensor.name in wanted))
     if any(tensor.shape[:1] != (-1,) for tensor in tensors):
         if config.batching:
             text = (
@@ -137,11 +140,6 @@ def _config(side: str, tensor: GraphTensor, config: ModelConfig) -> TensorConfig
     if dims:
         return TensorConfig(tensor.name, tensor.datatype, dims)
     return TensorConfig(tensor.name, tensor.datatype, (1,), reshape=() if config.batching else None)
-
-
-def inner(tensor: TensorConfig) -> Shape:
-    """The shape that the graph sees, without the batch dimension."""
-    return tensor.dims if tensor.reshape is None else tensor.reshape
 
 
 def listed(tensors: Iterable[GraphTensor]) -> str:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 import onnxruntime
 
@@ -25,6 +25,8 @@ from naiad.core.errors import InvalidArgument
 from naiad.core.problems import InvalidConfig, Problem
 
 log = logging.getLogger(__name__)
+
+_Choice = TypeVar("_Choice")
 
 INTRA_OP, INTER_OP, MAX_BATCH_SIZE = "intra_op_thread_count", "inter_op_thread_count", "default-max-batch-size"
 
@@ -131,7 +133,7 @@ def _flag(config: ModelConfig, key: str, *, default: bool) -> bool:
     return _choice(config, key, _FLAGS) if key in config.parameters else default
 
 
-def _choice[T](config: ModelConfig, key: str, choices: Mapping[str, T]) -> T:
+def _choice(config: ModelConfig, key: str, choices: Mapping[str, _Choice]) -> _Choice:
     written = config.parameters[key].lower()
     if written not in choices:
         raise _bad(config, key, f"one of {', '.join(choices)}")

@@ -12,6 +12,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as state
 from naiad.backends.onnxruntime_options import cuda_options, session_options
 from naiad.backends.onnxruntime_threads import Threads
 from naiad.core.config import Device, Kind, ModelConfig
+from naiad.core.errors import BackendError
 from naiad.core.problems import InvalidConfig, Problem
 
 CUDA = "CUDAExecutionProvider"
@@ -22,11 +23,12 @@ ERRORS: tuple[type[Exception], ...] = (
     RuntimeError,
     ValueError,
 )
-"""What loading and running raise: ONNX Runtime's own classes share no base, and its Python binding raises the others."""
+"""What loading and running raise: ONNX Runtime's classes share no base, and its Python binding has the others."""
 
-_PREFIX = re.compile(r"^\[ONNXRuntimeError\] : (\d+) : \w+ : ")
+_NOT_THE_FILES_FAULT = (state.RuntimeException, state.EPFail, RuntimeError, ValueError)
+_PREFIX = re.compile(r"\[ONNXRuntimeError\] : (\d+) : \w+ : ")
 _LOADING = re.compile(r"Load model from .*? failed:")
-_SOURCE = re.compile(r"/onnxruntime_src/\S+:\d+ .*?\)(?: const)? ")
+_SOURCE = re.compile(r"/onnxruntime_src/\S+:\d+ .*?\)(?: const)? |\b\w+\.cc:\d+ \w+ ")
 _HEAD_BYTES = 256
 _OTHER_FILES = {
     b"version https://git-lfs": "is a Git LFS pointer, not the model itself (git lfs pull fetches it)",
@@ -38,7 +40,10 @@ _OTHER_FILES = {
 
 
 def open_session(path: Path, config: ModelConfig, device: Device, threads: Threads) -> Any:
-    """An `InferenceSession` of the model at `path`; InvalidConfig with the reason where there can be none."""
+    """An `InferenceSession` of the model at `path`.
+
+    InvalidConfig where there can be none as long as the files or the machine stay as they are; else BackendError.
+    """
     providers = _providers(config, device)
     try:
         session = onnxruntime.InferenceSession(
@@ -46,6 +51,8 @@ def open_session(path: Path, config: ModelConfig, device: Device, threads: Threa
         )
     except ERRORS as error:
         text = f"model '{config.name}' cannot be loaded on {device}: {_load_reason(path, error)}"
+        if isinstance(error, _NOT_THE_FILES_FAULT):
+            raise BackendError(text) from error
         raise InvalidConfig([Problem(text, place=str(path))]) from error
     if device.kind is Kind.GPU and CUDA not in session.get_providers():
         raise _no_gpu(config, device, "its CUDA provider does not start: are CUDA and cuDNN of its version installed?")

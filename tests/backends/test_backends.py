@@ -1,0 +1,76 @@
+"""The table of backends."""
+
+import subprocess
+import sys
+from types import ModuleType
+
+import pytest
+
+from naiad import backends
+from naiad.backends import BackendOptions
+from naiad.core.errors import Unimplemented
+from naiad.core.problems import InvalidConfig
+
+OPTIONS = BackendOptions(cpu_count=1)
+
+
+def without(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    """Make modules impossible to import."""
+    for name in names:
+        monkeypatch.setitem(sys.modules, name, None)
+
+
+def forget(monkeypatch: pytest.MonkeyPatch, package: str) -> None:
+    """Let the package's modules be imported anew."""
+    for name in [n for n in sys.modules if n == package or n.startswith(f"{package}_")]:
+        monkeypatch.delitem(sys.modules, name)
+
+
+def test_naming_the_backends_imports_no_framework() -> None:
+    script = "import sys, naiad.backends as b; b.gpus('identity'); sys.exit('onnxruntime' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+def test_every_name_of_the_table_is_a_backend_or_says_that_it_is_not_served_yet() -> None:
+    assert set(backends.NAMES) == {"identity", "onnxruntime", "pytorch", "tensorrt"}
+    served = [backends.create(name, OPTIONS) for name in ("identity", "onnxruntime")]
+    assert [type(backend).__name__ for backend in served] == ["IdentityBackend", "OnnxRuntimeBackend"]
+    for name in ("pytorch", "tensorrt"):
+        with pytest.raises(
+            Unimplemented, match=f"backend '{name}' is not served yet, expected one of identity, onnxruntime"
+        ):
+            backends.create(name, OPTIONS)
+
+
+def test_an_unknown_backend_is_told_with_those_that_are_known() -> None:
+    with pytest.raises(InvalidConfig, match="unknown backend 'onnx', expected one of identity, onnxruntime") as raised:
+        backends.create("onnx", OPTIONS)
+    assert [problem.field for problem in raised.value.problems] == ["backend"]
+
+
+def test_a_missing_framework_is_told_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    forget(monkeypatch, "naiad.backends.onnxruntime")
+    without(monkeypatch, "onnxruntime")
+    with pytest.raises(Unimplemented, match=r"needs the package onnxruntime, .* pip install 'naiad\[cpu\]'"):
+        backends.create("onnxruntime", OPTIONS)
+    assert backends.gpus("onnxruntime") == ()
+
+
+def test_a_broken_installation_is_not_taken_for_a_missing_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    forget(monkeypatch, "naiad.backends.onnxruntime")
+    without(monkeypatch, "onnxruntime.capi")
+    with pytest.raises(ModuleNotFoundError, match=r"onnxruntime\.capi"):
+        backends.create("onnxruntime", OPTIONS)
+
+
+def test_no_gpus_where_the_backend_has_none() -> None:
+    assert backends.gpus("identity") == ()
+    assert backends.gpus("tensorrt") == ()
+    assert backends.gpus("nonsense") == ()
+
+
+def test_gpus_are_those_that_the_backends_module_tells(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = ModuleType("naiad.backends.onnxruntime")
+    monkeypatch.setattr(module, "gpus", lambda: (0, 2), raising=False)
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    assert backends.gpus("onnxruntime") == (0, 2)
