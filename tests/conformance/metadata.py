@@ -60,7 +60,7 @@ METADATA: tuple[Scenario, ...] = (
         "server.metadata",
         "who serves, and which extensions",
         server_metadata,
-        ok("naiad"),
+        ok("naiad", "model_configuration", "parameters", "statistics"),
         ok(*TRITON),
         "the name is the server's own, and only extensions that work are named",
     ),

@@ -102,7 +102,7 @@ READINESS: tuple[Scenario, ...] = (
         "health.unknown",
         "of a model that is nowhere",
         health("nowhere"),
-        refused("NOT_FOUND", ""),
+        refused("NOT_FOUND", "unknown service 'nowhere': expected a model's name, nothing for the server"),
         ok("SERVING"),
         ONE_HEALTH,
     ),

@@ -175,6 +175,8 @@ INPUTS: tuple[Scenario, ...] = (
         "a batch size of -1",
         simple(Given("INPUT0", "INT32", [-1, 16], COUNT), Given("INPUT1", "INT32", [-1, 16], ONES)),
         bad(f"{ANY}All input dimensions should be specified for input 'INPUT0' for model 'simple', got [-1,16]"),
+        OTHER_ROWS,
+        "Triton compares the batch sizes of an unspecified shape, of which none differs from the other",
     ),
     asks(
         "batch.too_large",
@@ -223,10 +225,12 @@ ORDER: tuple[Scenario, ...] = (
         count(1, "'INPUT2'", "'INPUT0','INPUT1'"),
     ),
     asks(
-        "order.output_before_count",
-        "too few inputs and an unknown output: the output is told",
+        "order.count_before_output",
+        "too few inputs and an unknown output: the inputs are told",
         request("simple", FIRST, outputs=["OUTPUT7"]),
+        count(1, "'INPUT0'", "'INPUT1'"),
         bad("unexpected inference output 'OUTPUT7' for model 'simple'"),
+        "Triton 2.51 looks at the outputs first, later versions at the inputs; so does Naiad",
     ),
     asks(
         "order.batch_before_datatype",

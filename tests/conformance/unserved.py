@@ -112,41 +112,58 @@ METHODS: tuple[Scenario, ...] = (
     ),
 )
 
+NO_METHOD = refused("UNIMPLEMENTED", "Method not found!")
+SAID = "only the text differs: it says why"
+NO_MESSAGE = refused(
+    "INVALID_ARGUMENT",
+    "failed to parse the message as a ModelInferRequest: Error parsing message with type 'inference.ModelInferRequest'",
+)
+
 OTHERS: tuple[Scenario, ...] = (
     raw(
         "method.unknown",
         "a method that does not exist",
         "/inference.GRPCInferenceService/Guess",
         b"",
-        refused("UNIMPLEMENTED", "unknown method"),
+        NO_METHOD,
+        refused("UNIMPLEMENTED", ""),
+        SAID,
     ),
     raw(
         "service.unknown",
         "a service that does not exist",
         "/guess.Service/Guess",
         b"",
-        refused("UNIMPLEMENTED", "unknown method"),
+        NO_METHOD,
+        refused("UNIMPLEMENTED", ""),
+        SAID,
     ),
     raw(
         "message.garbage",
         "bytes that are no message",
         f"{SERVICE}/ModelInfer",
         b"\xff" * 20,
-        refused("INVALID_ARGUMENT", ""),
+        NO_MESSAGE,
+        refused("INTERNAL", "Unable to parse request"),
+        "a message that cannot be read is the client's fault, not the server's",
     ),
     raw(
         "message.cut",
         "a message that is cut off",
         f"{SERVICE}/ModelInfer",
         add_sub().SerializeToString()[:-3],
-        refused("INVALID_ARGUMENT", ""),
+        NO_MESSAGE,
+        refused("INTERNAL", "Unable to parse request"),
+        "a message that cannot be read is the client's fault, not the server's",
     ),
     raw(
         "message.not_utf8",
         "a model name that is not UTF-8",
         f"{SERVICE}/ModelInfer",
         b"\x0a\x02\xc3\x28",
-        refused("INVALID_ARGUMENT", ""),
+        NO_MESSAGE,
+        refused("INTERNAL", "Unable to parse request"),
+        "a message that cannot be read is the client's fault, not the server's",
     ),
     raw(
         "message.empty",

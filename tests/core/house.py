@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from threading import Event
 from time import monotonic_ns
-from typing import Self
+from typing import Any, Self
 
 from naiad.core.budget import Budget
 from naiad.core.config import Device, Kind, ModelConfig
@@ -17,7 +17,7 @@ from naiad.core.timer import Timer
 from naiad.core.types import InferRequest
 from naiad.core.version import Next, Version
 from naiad.core.waiter import ConditionWaiter, Waiter
-from tests.core.scripted import PATIENCE, Caller, Scripted, eventually
+from tests.core.scripted import PATIENCE, Caller, Scripted, config, eventually
 
 
 def instances(name: str, executables: Sequence[Scripted]) -> list[Instance]:
@@ -108,6 +108,7 @@ class ByHand:
         executables: Sequence[Scripted],
         limit: int = 1024,
         now_ns: Callable[[], int] = monotonic_ns,
+        number: int = 1,
     ) -> None:
         self._now_ns = now_ns
         self.listed = 0
@@ -115,7 +116,8 @@ class ByHand:
         self.timer = Timer()
         self.budget = Budget(1 << 30)
         places = instances(model.name, executables)
-        self.version = Version(model, 1, places, Batcher(model, places, limit), self, self.timer, self.budget)
+        batcher = Batcher(model, places, limit)
+        self.version = Version(model, number, places, batcher, self, self.timer, self.budget)
 
     def attach(self, version: Version) -> None:
         self.attached += 1
@@ -154,3 +156,8 @@ class ByHand:
     def clean(self) -> bool:
         """Whether every lease, byte and timer entry is back."""
         return self.version.leases == 0 and self.budget.used == 0 and len(self.timer) == 0
+
+
+def one(scripted: Scripted | None = None, **options: Any) -> ByHand:
+    """A version of one instance; the options are those of `scripted.config`."""
+    return ByHand(config(**options), [scripted or Scripted()])

@@ -6,10 +6,9 @@ A wait is bounded by PATIENCE, which only tells a hang from a slow machine.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from queue import SimpleQueue
-from threading import Event, Lock
+from threading import Condition, Event, Lock
 
 import numpy as np
 
@@ -21,6 +20,8 @@ from naiad.core.types import Array, DataType, InferRequest, InferResponse, Param
 
 PATIENCE = 20.0
 """Seconds after which a wait for something that must happen counts as a hang."""
+HOUR = 3600.0
+"""Seconds that no test takes."""
 
 
 class Scripted:
@@ -39,24 +40,25 @@ class Scripted:
         self.work: Callable[[], None] | None = None
         self.closed = 0
         self._entered: SimpleQueue[list[float]] = SimpleQueue()
-        self._open = Event()
-        self._open.set()
+        self._gate = Condition()
+        self._held = False
+        self._permits = 0
 
     def hold(self) -> None:
-        """Let runs enter but not return until `let_go`."""
-        self._open.clear()
+        """Let runs enter but not return until they are let go."""
+        self._held = True
+
+    def let_one_go(self) -> None:
+        """Let one run return, the next one if none is held now."""
+        with self._gate:
+            self._permits += 1
+            self._gate.notify_all()
 
     def let_go(self) -> None:
-        self._open.set()
-
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        """Hold runs within the block, and let them go however it ends."""
-        self.hold()
-        try:
-            yield
-        finally:
-            self.let_go()
+        """Let all runs return, now and from now on."""
+        with self._gate:
+            self._held = False
+            self._gate.notify_all()
 
     @property
     def executed(self) -> list[float]:
@@ -68,13 +70,19 @@ class Scripted:
         firsts = [float(array[start, 0]) for start in batch.starts[:-1]]
         self.ran.append(firsts)
         self._entered.put(firsts)
-        assert self._open.wait(PATIENCE), "a held run was never let go"
+        self._pass()
         if self.work is not None:
             self.work()
         if self.raises is not None:
             raise self.raises
         failures = {i: self.fails[first] for i, first in enumerate(firsts) if first in self.fails}
         return Result([array * 2], failures)
+
+    def _pass(self) -> None:
+        with self._gate:
+            assert self._gate.wait_for(lambda: not self._held or self._permits, PATIENCE), "a run was never let go"
+            if self._held:
+                self._permits -= 1
 
     def close(self) -> None:
         self.closed += 1

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from naiad.core import strings
@@ -170,6 +170,7 @@ def test_shapes_of_different_sizes_do_not_fill_each_other(target: tuple[int, ...
         fill(target, source)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 4), min_size=1, max_size=4), st.data())
 def test_one_open_dimension_is_filled_whatever_the_others_are(source: list[int], data: st.DataObject) -> None:
     at = data.draw(st.integers(0, len(source) - 1))

@@ -35,6 +35,7 @@ LEGAL = {
 LOADS = {Phase.SETTLED, Phase.UNLOADED}
 LIVES = {Phase.READY, Phase.STANDBY, Phase.RESTARTING}
 
+patient = settings(deadline=None)
 versions = st.integers(1, 5)
 wanted_versions = st.frozensets(versions)
 records = st.dictionaries(versions, st.sampled_from(Phase).map(lambda phase: Record(phase, 0.0)))
@@ -85,6 +86,7 @@ def test_the_old_version_serves_until_the_new_one_does() -> None:
     assert next_actions(frozenset({2}), {1: old, 2: Record(Phase.READY, 0.0)}) == [Action(Verb.UNLOAD, 1)]
 
 
+@patient
 @given(wanted_versions, records)
 def test_a_serving_version_is_never_unloaded_while_no_wanted_one_serves(
     wanted: frozenset[int], actual: dict[int, Record]
@@ -94,12 +96,14 @@ def test_a_serving_version_is_never_unloaded_while_no_wanted_one_serves(
         assert unloads == []
 
 
+@patient
 @given(records)
 def test_when_nothing_is_wanted_all_that_lives_is_unloaded(actual: dict[int, Record]) -> None:
     lives = sorted((v for v, record in actual.items() if record.phase in LIVES), reverse=True)
     assert next_actions(frozenset(), actual) == [Action(Verb.UNLOAD, version) for version in lives]
 
 
+@patient
 @given(wanted_versions, records)
 def test_only_what_is_wanted_is_loaded_and_only_what_is_not_is_unloaded(
     wanted: frozenset[int], actual: dict[int, Record]
@@ -118,6 +122,7 @@ def acted(action: Action, actual: dict[int, Record]) -> dict[int, Record]:
     return actual | {action.version: before.to(Phase.LOADING if action.verb is Verb.LOAD else Phase.DRAINING, 1.0)}
 
 
+@patient
 @given(wanted_versions, records)
 def test_an_action_that_has_begun_is_not_asked_for_again(wanted: frozenset[int], actual: dict[int, Record]) -> None:
     for action in next_actions(wanted, actual):
@@ -125,7 +130,7 @@ def test_an_action_that_has_begun_is_not_asked_for_again(wanted: frozenset[int],
     assert next_actions(wanted, actual) == []
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(st.lists(st.frozensets(versions, min_size=1), min_size=1, max_size=5), st.data())
 def test_a_model_that_serves_goes_on_serving_whatever_is_wanted_and_whatever_fails(
     wishes: list[frozenset[int]], data: st.DataObject

@@ -42,16 +42,21 @@ def test_a_mistake_is_named_with_file_and_line_and_fails(tmp_path: Path) -> None
 def test_as_json_it_says_the_same_for_programs(tmp_path: Path) -> None:
     done = check("--json", str(faulty(tmp_path)))
     assert done.returncode == 1
-    models: dict[str, Any] = {model["name"]: model for model in json.loads(done.stdout)["models"]}
-    assert models["sound"]["problems"] == []
-    (problem,) = models["wrong"]["problems"]
-    assert problem["place"].endswith("config.pbtxt:3")
+    report = json.loads(done.stdout)
+    models: dict[str, Any] = {model["name"]: model for model in report["models"]}
+    assert not report["healthy"]
+    assert (len(models["sound"]["versions"]), models["sound"]["findings"]) == (1, [])
+    (finding,) = models["wrong"]["findings"]
+    assert (finding["severity"], finding["place"]) == ("error", f"{tmp_path / 'wrong' / 'config.pbtxt'}:3:1")
 
 
 def test_as_json_a_sound_repository_passes() -> None:
     done = check(str(SAMPLES), "--json")
     assert done.returncode == 0
-    assert {model["name"] for model in json.loads(done.stdout)["models"]} == {"digits", "echo", "language"}
+    report = json.loads(done.stdout)
+    versions = {model["name"]: [each["version"] for each in model["versions"]] for model in report["models"]}
+    assert report["healthy"]
+    assert versions == {"digits": [1, 2], "echo": [1], "language": [1]}
 
 
 def test_a_repository_that_is_not_there_fails(tmp_path: Path) -> None:

@@ -27,7 +27,11 @@ pytestmark = pytest.mark.timeout(3 * RUN_SECONDS)
 
 
 class Report(NamedTuple):
-    """What perf_analyzer counted, itself and by asking the server."""
+    """What perf_analyzer counted: its own requests, and what the server says it did meanwhile.
+
+    It asks the server for the first time when its requests are on their way already, so a quick server has answered
+    some of them by then: what it tells of the server may be a few less.
+    """
 
     requests: int
     inferences: int
@@ -93,10 +97,9 @@ def test_every_request_is_answered_and_counted_alike_on_both_sides(
     printed = analyze(*arguments, "-u", samples.grpc, f"--concurrency-range={concurrency}")
     after = samples.statistics(model, version)
     counted = report(printed)
-    assert counted.requests == counted.successes == REQUESTS
-    assert counted.inferences == REQUESTS * load.rows
-    assert after.inference_count - before.inference_count == counted.inferences
-    assert after.execution_count - before.execution_count == counted.executions <= REQUESTS
-    assert after.inference_stats.success.count - before.inference_stats.success.count == REQUESTS
+    assert counted.requests == after.inference_stats.success.count - before.inference_stats.success.count == REQUESTS
+    assert after.inference_count - before.inference_count == REQUESTS * load.rows
     assert after.inference_stats.fail.count == before.inference_stats.fail.count
+    assert 0 < counted.executions <= counted.successes <= REQUESTS
+    assert counted.inferences == counted.successes * load.rows
     assert "failed" not in printed.lower()

@@ -101,7 +101,7 @@ def site() -> Iterator[Site]:
                 trouble.set()
         assert site.manager.drain(PATIENCE)
         site.manager.close()
-    assert all(backend.closed for backend in site.made if backend.executables)
+    eventually(lambda: all(backend.closed for backend in site.made if backend.executables))
     assert all(executable.closed for backend in site.made for executable in backend.executables)
 
 

@@ -155,7 +155,10 @@ class RunnerPool:
                     self._idle += 1
                     return True
                 source = self._long.popleft()
-            self._run_long(source)
+            try:
+                self._run_long(source)
+            except Exception:
+                log.exception("a runner failed")
 
     def _run_long(self, source: Source) -> None:
         """Take and run until nothing is due, letting others that wait for a thread go first."""
@@ -190,7 +193,7 @@ class RunnerPool:
             source = self._ready.popleft()
             if source.average_ns is not None and source.average_ns <= SHORT_NS:
                 self._run_short(source, now_ns, epoch)
-            elif self._hand_over(source, epoch):
+            elif self._hand_over(source):
                 self._run_long(source)
                 return
 
@@ -238,13 +241,12 @@ class RunnerPool:
 
     # The lead changes hands.
 
-    def _hand_over(self, source: Source, epoch: int) -> bool:
-        """Give the lead to another thread so that this one may run `source`; if none is free, let it wait."""
+    def _hand_over(self, source: Source) -> bool:
+        """Give the lead to another thread so that this one may run `source`; if none is free, let it wait.
+
+        Called by the leader, who cannot have lost the lead: the watchdog takes it only from within a run.
+        """
         with self._guard:
-            if self._epoch != epoch:
-                self._ready.appendleft(source)
-                self._waiter.kick()
-                return False
             if not self._idle:
                 if len(self._threads) >= self._limit():
                     self._long.append(source)

@@ -21,6 +21,8 @@ from naiad.core.errors import NaiadError
 from naiad.core.lifecycle import Phase, Record, Verb, next_actions
 from naiad.repository.loading import Loaded
 
+_STOPPING = "the server is stopping"
+
 log = logging.getLogger(__name__)
 
 
@@ -129,15 +131,23 @@ class Manager:
 
     def _load(self, model: _Model, number: int, load: Callable[[], Loaded]) -> None:
         """Load a version on this loader thread and report back; whatever goes wrong concerns this version only."""
+        self._messages.put(partial(self._load_ended, model, number, self._outcome(model, number, load)))
+
+    def _outcome(self, model: _Model, number: int, load: Callable[[], Loaded]) -> Loaded | str:
+        """What was loaded, or why not."""
+        if self._frozen:
+            return _STOPPING
         try:
             loaded = load()
         except NaiadError as error:
-            self._messages.put(partial(self._load_ended, model, number, str(error)))
+            return str(error)
         except Exception as error:
             log.exception("loading model %s version %d", model.candidate.name, number)
-            self._messages.put(partial(self._load_ended, model, number, f"{type(error).__name__}: {error}"))
-        else:
-            self._messages.put(partial(self._load_ended, model, number, loaded))
+            return f"{type(error).__name__}: {error}"
+        if self._frozen:
+            loaded.close()
+            return _STOPPING
+        return loaded
 
     def _load_ended(self, model: _Model, number: int, outcome: Loaded | str) -> None:
         self._loading -= 1
@@ -145,7 +155,7 @@ class Manager:
             self._failed(model, number, outcome)
         elif self._frozen:
             outcome.close()
-            self._failed(model, number, "the server is stopping")
+            self._failed(model, number, _STOPPING)
         else:
             record = model.records[number]
             now = time.monotonic()

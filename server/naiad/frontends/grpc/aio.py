@@ -54,24 +54,28 @@ class AioTransport:
         self._streams: set[Stream] = set()
         self._open = 0
         self._stopping = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._thread_id = 0
         self._ready = threading.Event()
 
     def start(self, methods: Sequence[Method], sink: EventSink) -> int:
         self._sink = sink
-        self._thread = threading.Thread(target=self._run, name="naiad-grpc", daemon=True)
-        self._thread.start()
+        thread = threading.Thread(target=self._run, name="naiad-grpc", daemon=True)
+        thread.start()
         self._ready.wait()
         try:
-            return asyncio.run_coroutine_threadsafe(self._listen(methods), self._loop).result()
+            port = asyncio.run_coroutine_threadsafe(self._listen(methods), self._loop).result()
         except OSError:
-            self._end_thread()
+            self._end_thread(thread)
             raise
+        self._thread = thread
+        return port
 
     def send(self, replies: Sequence[Reply]) -> None:
         for reply in replies:
             if reply.call.streaming:
                 cast(Stream, reply.call).outbox.append(reply)
-        if threading.get_ident() == self._thread.ident:
+        if threading.get_ident() == self._thread_id:
             self._apply(replies)
             return
         self._posted.append(replies)
@@ -84,20 +88,23 @@ class AioTransport:
 
     def stop(self, grace: float) -> None:
         with self._stopping:
-            if not self._thread.is_alive():
+            if self._thread is None:
                 return
             asyncio.run_coroutine_threadsafe(self._close(grace), self._loop).result()
-            self._end_thread()
+            self._end_thread(self._thread)
+            self._thread = None
 
     def _run(self) -> None:
         with asyncio.Runner() as runner:
             self._loop = runner.get_loop()
+            self._thread_id = threading.get_ident()
             self._ready.set()
             self._loop.run_forever()
+            self._thread_id = 0  # the system may give it to another thread
 
-    def _end_thread(self) -> None:
+    def _end_thread(self, thread: threading.Thread) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
+        thread.join()
 
     async def _listen(self, methods: Sequence[Method]) -> int:
         self._emptied = asyncio.Event()
@@ -116,13 +123,15 @@ class AioTransport:
 
         async def unary(message: bytes, context: Context) -> bytes:
             call = UnaryCall(path, context, self._loop)
-            if self._refusal is not None:
-                await call.finish(self._refusal)
-            if len(message) > limit:
-                await call.finish(too_large(len(message), limit))
+            refusal = self._refusal or (too_large(len(message), limit) if len(message) > limit else None)
+            event = Event(Kind.MESSAGE, call, b"" if refusal else message)
+            del message  # grpc keeps the traceback of an error, with this frame, until the garbage collector comes
+            if refusal:
+                await call.finish(refusal)
             self._enter()
             try:
-                self._emit(Event(Kind.MESSAGE, call, message))
+                self._emit(event)
+                del event
                 return await call.answer()
             except asyncio.CancelledError:
                 self._emit(Event(Kind.CANCEL, call))

@@ -44,7 +44,7 @@ class AioCall(ABC):
 
     @property
     def metadata(self) -> Metadata:
-        return tuple((key, value) for key, value in self._context.invocation_metadata() or ())
+        return cast(Metadata, self._context.invocation_metadata() or ())
 
     @property
     def peer(self) -> str:

@@ -5,42 +5,68 @@ from __future__ import annotations
 from google.protobuf.descriptor import ServiceDescriptor
 
 from naiad.core.engine import Engine
+from naiad.frontends.grpc import health, inference, reflection
 from naiad.frontends.grpc.dispatch import Dispatcher, OpenStream, Unary
 from naiad.frontends.grpc.infer import ModelInfer
-from naiad.frontends.grpc.inference import SERVICE, InferenceReads, no_stream_yet, not_yet
-from naiad.frontends.grpc.transport import STOPPING, Transport
+from naiad.frontends.grpc.reflection import Reflection, ReflectionStream
+from naiad.frontends.grpc.transport import STOPPING, Call, Transport
+
+SERVICES = (inference.SERVICE, health.SERVICE, *reflection.SERVICES)
 
 
 class GrpcService:
-    """The gRPC services of one engine. `start`, `refuse` and `stop`, in this order and each once."""
+    """The gRPC services of one engine: `start`, perhaps `refuse`, and `stop`, each once."""
 
     def __init__(self, engine: Engine, transport: Transport) -> None:
         self._transport = transport
-        unary: dict[str, Unary] = {}
-        streams: dict[str, OpenStream] = {}
-        handlers: dict[str, Unary] = {
-            **InferenceReads(engine).handlers,
-            "ModelInfer": ModelInfer(engine, transport.send),
-        }
-        for method in SERVICE.methods:
-            path = _path(SERVICE, method.name)
-            if method.client_streaming or method.server_streaming:
-                streams[path] = no_stream_yet(method.name)
-            else:
-                unary[path] = handlers.get(method.name) or not_yet(method.name)
-        self._dispatcher = Dispatcher(transport.send, unary, streams)
+        self._health = health.Health(engine, transport.send)
+        self._reflection = Reflection(service.full_name for service in SERVICES)
+        self._dispatcher = Dispatcher(transport.send, self._unary(engine), self._streams())
 
     def start(self) -> int:
         """Listen; gives the port. OSError says why the address cannot be had."""
-        return self._transport.start(self._dispatcher.methods, self._dispatcher.dispatch)
+        self._health.start()
+        try:
+            return self._transport.start(self._dispatcher.methods, self._dispatcher.dispatch)
+        except OSError:
+            self._health.stop()
+            raise
 
     def refuse(self) -> None:
         """Refuse new calls with UNAVAILABLE from now on; calls that are open are answered."""
         self._transport.refuse(STOPPING)
 
     def stop(self, grace: float) -> None:
-        """End idle streams, wait at most `grace` seconds for what is open, cancel the rest, and close."""
+        """Tell watches the last status, end idle streams, wait `grace` seconds at most for the rest, and close."""
+        self._health.tell_all()
         self._transport.stop(grace)
+        self._health.stop()
+
+    def _unary(self, engine: Engine) -> dict[str, Unary]:
+        handlers: dict[str, Unary] = {
+            **inference.InferenceReads(engine).handlers,
+            "ModelInfer": ModelInfer(engine, self._transport.send),
+        }
+        unary = {
+            _path(inference.SERVICE, method.name): handlers.get(method.name) or inference.not_yet(method.name)
+            for method in inference.SERVICE.methods
+            if not (method.client_streaming or method.server_streaming)
+        }
+        return {**unary, _path(health.SERVICE, "Check"): self._health.check}
+
+    def _streams(self) -> dict[str, OpenStream]:
+        streams: dict[str, OpenStream] = {
+            _path(inference.SERVICE, method.name): inference.no_stream_yet(method.name)
+            for method in inference.SERVICE.methods
+            if method.client_streaming or method.server_streaming
+        }
+        streams[_path(health.SERVICE, "Watch")] = self._health.watch
+        for service in reflection.SERVICES:
+            streams[_path(service, "ServerReflectionInfo")] = self._reflect
+        return streams
+
+    def _reflect(self, call: Call) -> ReflectionStream:
+        return ReflectionStream(self._reflection, call, self._transport.send)
 
 
 def _path(service: ServiceDescriptor, method: str) -> str:

@@ -4,11 +4,12 @@ A transport knows HTTP/2, gRPC's framing, deadlines and limits; messages are byt
 
 - Events go to the sink in lists, each as it happened per call, never two lists at a time. For a unary method the
   only events are one MESSAGE, which opens the call as well, and possibly CANCEL. A streaming call gets OPEN, its
-  MESSAGEs, HALF_CLOSE, and possibly CANCEL, after which nothing follows.
+  MESSAGEs, HALF_CLOSE, and possibly CANCEL, after which nothing follows. A stream that breaks may seem half-closed
+  just before its CANCEL comes.
 - `send` takes a list of replies from any thread and neither blocks nor raises; replies to one call arrive in the
   order in which they were sent. A reply to a call that has ended is dropped, so CANCEL may cross one.
 - A call ends with the first reply that has trailers, or with CANCEL (the client took it back, its connection broke,
-  or its deadline passed).
+  its deadline passed, or the transport itself ended it).
 
 Nobody has to keep more than a bounded number of messages. A client's: a stream delivers `Method.window` messages, and
 one more for each that a reply settles (`Reply.credit`). The server's: `Call.writable` turns False when a stream has
