@@ -45,7 +45,6 @@ class AioTransport:
 
     def __init__(self, settings: TransportSettings) -> None:
         self._settings = settings
-        self._sink: EventSink = _drop
         self._events: list[Event] = []
         self._coalescing = Coalescing()
         self._posted: deque[Sequence[Reply]] = deque()
@@ -59,7 +58,7 @@ class AioTransport:
         self._ready = threading.Event()
 
     def start(self, methods: Sequence[Method], sink: EventSink) -> int:
-        self._sink = sink
+        self._sink: EventSink = sink
         thread = threading.Thread(target=self._run, name="naiad-grpc", daemon=True)
         thread.start()
         self._ready.wait()
@@ -169,8 +168,6 @@ class AioTransport:
         self._events.append(event)
 
     def _deliver_when_due(self) -> None:
-        if not self._events:
-            return
         if self._coalescing.due(len(self._events)):
             self._deliver()
         else:
@@ -225,10 +222,6 @@ class _Handlers(grpc.GenericRpcHandler):
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[bytes, bytes] | None:
         return self._handlers.get(handler_call_details.method)
-
-
-def _drop(events: list[Event]) -> None:
-    raise AssertionError(f"{len(events)} events before the transport was started")
 
 
 def _slack(limit: int) -> int:

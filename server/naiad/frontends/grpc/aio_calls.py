@@ -15,7 +15,7 @@ from typing import Any, ClassVar, cast
 import grpc
 from grpc.aio import EOF, BaseError, ServicerContext
 
-from naiad.frontends.grpc.transport import HIGH_WATER, Event, Kind, Metadata, Method, Reply, Trailers, too_large
+from naiad.frontends.grpc.transport import HIGH_WATER, OK, Event, Kind, Metadata, Method, Reply, Trailers, too_large
 from naiad.frontends.status import GrpcStatus
 
 Context = ServicerContext[Any, Any]
@@ -82,8 +82,7 @@ class UnaryCall(AioCall):
     async def answer(self) -> bytes:
         """Wait for the reply and finish with it: the message to send."""
         reply = await self._reply
-        if reply.trailers is not None:
-            await self.finish(reply.trailers)
+        await self.finish(reply.trailers or OK)
         return b"".join(reply.parts or ())
 
 
@@ -147,20 +146,17 @@ class Stream(AioCall):
         self._wake.set()
 
     async def _read(self) -> None:
-        try:
-            while True:
-                await self._credits.acquire()
-                message = await self._context.read()
-                if message is EOF:
-                    self._emit(Event(Kind.HALF_CLOSE, self))
-                    return
-                if len(message) > self._limit:
-                    self._end(too_large(len(message), self._limit))
-                    return
-                self._outstanding += 1
-                self._emit(Event(Kind.MESSAGE, self, message))
-        except BaseError:
-            return  # the call has ended under the read; the writer tells
+        while True:
+            await self._credits.acquire()
+            message = await self._context.read()
+            if message is EOF:
+                self._emit(Event(Kind.HALF_CLOSE, self))
+                return
+            if len(message) > self._limit:
+                self._end(too_large(len(message), self._limit))
+                return
+            self._outstanding += 1
+            self._emit(Event(Kind.MESSAGE, self, message))
 
     async def _write(self) -> Trailers:
         full = False

@@ -34,7 +34,10 @@ class Cancellable(Protocol):
 
 
 class Stream(Cancellable, Protocol):
-    """One streaming call. It sends its own replies, and settles each message (`Reply.credit`)."""
+    """One streaming call. It sends its own replies, and settles each message (`Reply.credit`).
+
+    One that raises ends the call with the error, and hears no more of it.
+    """
 
     def message(self, message: Buffer) -> None: ...
 
@@ -64,17 +67,23 @@ class Dispatcher:
         """Handle events in their order. Never raises; what can be answered at once is sent together at the end."""
         replies = []
         for event in events:
-            try:
-                reply = self._handle(event)
-            except NaiadError as error:
-                reply = failure(event.call, error)
-            except Exception as error:
-                log.exception("unexpected error in %s", event.call.method)
-                reply = failure(event.call, unexpected(error, event.call.method))
+            reply = self._reply(event)
             if reply is not None:
                 replies.append(reply)
         if replies:
             self._send(replies)
+
+    def _reply(self, event: Event) -> Reply | None:
+        call = event.call
+        try:
+            return self._handle(event)
+        except NaiadError as error:
+            reply = failure(call, error)
+        except Exception as error:
+            log.exception("unexpected error in %s", call.method)
+            reply = failure(call, unexpected(error, call.method))
+        call.state = None  # what may still come of this call is for nobody
+        return reply
 
     def _handle(self, event: Event) -> Reply | None:
         kind, call, message = event
@@ -88,15 +97,14 @@ class Dispatcher:
 
 
 def _hand_over(stream: Stream, kind: Kind, message: Buffer) -> None:
-    match kind:
-        case Kind.MESSAGE:
-            stream.message(message)
-        case Kind.HALF_CLOSE:
-            stream.half_close()
-        case Kind.WRITABLE:
-            stream.writable()
-        case Kind.CANCEL:
-            stream.cancel()
+    if kind is Kind.MESSAGE:
+        stream.message(message)
+    elif kind is Kind.HALF_CLOSE:
+        stream.half_close()
+    elif kind is Kind.WRITABLE:
+        stream.writable()
+    else:
+        stream.cancel()
 
 
 def answering(kind: type[Request], answer: Callable[[Request], Message]) -> Unary:
