@@ -11,6 +11,7 @@ from naiad.core.budget import Budget
 from naiad.core.config import Device, Kind, ModelConfig
 from naiad.core.engine import Engine, Served
 from naiad.core.instance import Instance
+from naiad.core.pending import Pending, Responder
 from naiad.core.runners import DedicatedRunners, RunnerPool
 from naiad.core.strategy import Batcher, Run
 from naiad.core.timer import Timer
@@ -129,15 +130,18 @@ class ByHand:
         self.listed += 1
 
     def infer(self, wanted: InferRequest, caller: Caller | None = None) -> Caller:
-        """Submit as the engine does."""
         caller = caller or Caller()
+        caller.pending = self.submit(wanted, caller)
+        return caller
+
+    def submit(self, wanted: InferRequest, responder: Responder) -> Pending:
+        """Submit as the engine does."""
         self.budget.reserve(wanted.nbytes)
         try:
-            caller.pending = self.version.submit(wanted, caller)
+            return self.version.submit(wanted, responder)
         except BaseException:
             self.budget.release(wanted.nbytes)
             raise
-        return caller
 
     def look(self, now_ns: int | None = None) -> Next:
         return self.version.take(self._now_ns() if now_ns is None else now_ns)

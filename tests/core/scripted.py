@@ -5,6 +5,7 @@ A wait is bounded by PATIENCE, which only tells a hang from a slow machine.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping
 from queue import SimpleQueue
@@ -18,7 +19,7 @@ from naiad.core.errors import NaiadError
 from naiad.core.pending import Pending
 from naiad.core.types import Array, DataType, InferRequest, InferResponse, Parameter, Signature, TensorSpec
 
-PATIENCE = 20.0
+PATIENCE = float(os.environ.get("NAIAD_TEST_PATIENCE", "20"))
 """Seconds after which a wait for something that must happen counts as a hang."""
 HOUR = 3600.0
 """Seconds that no test takes."""

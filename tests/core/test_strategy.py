@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from threading import Lock, Thread
 
 import pytest
@@ -178,6 +179,57 @@ class Transcript:
             self.errors += 1
 
     def flush(self) -> None: ...
+
+
+class Interrupted(Transcript):
+    """While its first reply is handed over, something else happens."""
+
+    def __init__(self, meanwhile: Callable[[], object]) -> None:
+        super().__init__()
+        self._meanwhile: Callable[[], object] | None = meanwhile
+
+    def send(self, outcome: object, final: bool) -> None:
+        if (meanwhile := self._meanwhile) is not None:
+            self._meanwhile = None
+            meanwhile()
+        super().send(outcome, final)
+
+
+def test_a_reply_does_not_overtake_one_that_is_being_handed_over() -> None:
+    by_hand = ByHand(ORDERED, [Scripted(), Scripted()])
+    transcript = Interrupted(lambda: by_hand.version.execute(second))
+    for value in (1.0, 2.0):
+        by_hand.submit(request(value), transcript)
+    first, second = by_hand.take(), by_hand.take()
+    by_hand.version.execute(first)
+    assert transcript.sent == ["1.0", "2.0"]
+    assert by_hand.clean
+
+
+class LateLock:
+    """A lock whose holder is overtaken by something else when it is about to release it."""
+
+    def __init__(self, before_release: Callable[[], object]) -> None:
+        self._lock = Lock()
+        self._before_release: Callable[[], object] | None = before_release
+
+    def acquire(self, blocking: bool = True) -> bool:
+        return self._lock.acquire(blocking)
+
+    def release(self) -> None:
+        if (before := self._before_release) is not None:
+            self._before_release = None
+            before()
+        self._lock.release()
+
+
+def test_a_reply_that_comes_when_another_thread_has_just_sent_its_last_is_not_left_behind() -> None:
+    by_hand = ByHand(ORDERED, [Scripted(), Scripted()])
+    one, two = by_hand.infer(request(1.0)), by_hand.infer(request(2.0))
+    first, second = by_hand.take(), by_hand.take()
+    by_hand.version._sending = LateLock(lambda: by_hand.version.execute(second))  # type: ignore[assignment]
+    by_hand.version.execute(first)
+    assert (one.value(), two.value()) == (2.0, 4.0)
 
 
 @pytest.mark.usefixtures("switching_often")
