@@ -114,10 +114,11 @@ class Feed:
 class Core:
     """An engine with `models` identity models and one leader."""
 
-    def __init__(self, models: int, burst: int) -> None:
+    def __init__(self, models: int, burst: int, batching: DynamicBatching | None = None) -> None:
         budget = Budget(1 << 30)
+        self._batching = batching
         self._timer = Timer()
-        self._engine = Engine(budget)
+        self._engine = Engine()
         self._feed = Feed(self._engine, burst)
         self._pool = RunnerPool(self._feed, self._timer)
         versions = [self._version(f"m{i}", budget) for i in range(models)]
@@ -132,7 +133,7 @@ class Core:
             max_batch_size=MAX_BATCH,
             inputs=(TensorConfig("x", DataType.FP32, (WIDTH,)),),
             outputs=(TensorConfig("y", DataType.FP32, (WIDTH,)),),
-            dynamic_batching=DynamicBatching(),
+            dynamic_batching=self._batching,
         )
         instances = [Instance(name, Device(Kind.CPU), Identity())]
         version = Version(config, 1, instances, Batcher(config, instances, 1024), self._pool, self._timer, budget)
@@ -153,7 +154,7 @@ class Core:
 
 def _request(model: str) -> InferRequest:
     array: Array = np.ones((1, WIDTH), np.float32)
-    signature = Signature(model, None, (TensorSpec("x", DataType.FP32, array.shape),))
+    signature = Signature(model, None, (TensorSpec("x", DataType.FP32, array.shape),), interned=True)
     return InferRequest(signature, "1", (array,), time.monotonic_ns(), 150)
 
 
@@ -211,7 +212,7 @@ def measure(loops: dict[str, Callable[[int], None]], total: int, rounds: int) ->
 
 def main(total: int = 32_000, rounds: int = 9) -> list[Figure]:
     """Measure and print the table; gives its figures."""
-    batched, single, many = Core(1, 32), Core(1, 1), Core(300, 32)
+    batched, single, many = Core(1, 32, DynamicBatching()), Core(1, 32), Core(300, 32, DynamicBatching())
     try:
         figures = measure(
             {

@@ -37,7 +37,7 @@ class House:
         self.timer = Timer()
         self.pool = RunnerPool(waiter or ConditionWaiter(), self.timer, most_threads)
         self.dedicated = DedicatedRunners()
-        self.engine = Engine(self.budget)
+        self.engine = Engine()
         self.versions: list[Version] = []
         self._executables: list[Scripted] = []
         self._models: dict[str, dict[int, Version]] = {}
@@ -136,12 +136,7 @@ class ByHand:
 
     def submit(self, wanted: InferRequest, responder: Responder) -> Pending:
         """Submit as the engine does."""
-        self.budget.reserve(wanted.nbytes)
-        try:
-            return self.version.submit(wanted, responder)
-        except BaseException:
-            self.budget.release(wanted.nbytes)
-            raise
+        return self.version.submit(wanted, responder)
 
     def look(self, now_ns: int | None = None) -> Next:
         return self.version.take(self._now_ns() if now_ns is None else now_ns)

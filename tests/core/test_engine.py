@@ -45,7 +45,7 @@ def opened(budget: int = 1 << 30) -> Hall:
         "m": Served(serving, three.version, frozenset({1, 2, 3})),
         "empty": Served({}, None, frozenset({1})),
     }
-    engine = Engine(shared)
+    engine = Engine()
     engine.publish(models, ready=True)
     return Hall(engine, one, three, models)
 
@@ -100,7 +100,7 @@ def test_what_a_version_refuses_is_counted_by_the_version_and_gives_its_bytes_ba
     with pytest.raises(InvalidArgument):
         hall.engine.infer(request(1.0, rows=9), Caller())
     assert hall.three.version.statistics().failures[FailureReason.OTHER] == 1
-    assert hall.engine._budget.used == 0
+    assert hall.three.version._budget.used == 0
     assert hall.unserved == {}
 
 
@@ -112,15 +112,15 @@ def test_a_request_that_the_budget_refuses_is_counted_as_rejected_by_its_version
     ):
         hall.engine.infer(request(2.0, width=10), Caller())
     assert hall.three.version.statistics().failures[FailureReason.REJECTED] == 1
-    assert hall.engine._budget.used == 80
+    assert hall.three.version._budget.used == 80
     hall.three.run()
-    assert hall.engine._budget.used == 0
+    assert hall.three.version._budget.used == 0
 
 
 def test_a_request_that_meets_a_draining_version_is_looked_up_once_more(hall: Hall) -> None:
     """The version is swapped between the lookup and the lease."""
     successor = ByHand(config(), [Scripted()], number=4)
-    successor.version._budget = hall.engine._budget
+    successor.version._budget = hall.three.version._budget
     hall.three.version.drain(lambda: None)
     published = dict(hall.models) | {"m": Served({4: successor.version}, successor.version)}
 
@@ -143,7 +143,7 @@ def test_a_request_that_meets_a_draining_version_twice_is_told_so(hall: Hall) ->
         hall.engine.infer(request(1.0), Caller())
     assert str(refused.value) == "Request for unknown model: 'm' version 3 is not at ready state"
     assert hall.three.version.statistics().fail.count == 1
-    assert hall.engine._budget.used == 0
+    assert hall.three.version._budget.used == 0
 
 
 def test_after_stop_everything_new_is_refused_and_what_was_queued_is_answered(hall: Hall) -> None:
@@ -172,7 +172,7 @@ def test_a_retired_server_is_not_ready_and_serves_on(hall: Hall) -> None:
 
 
 def test_the_server_is_ready_once_the_first_pass_of_loading_has_ended() -> None:
-    engine = Engine(Budget(1))
+    engine = Engine()
     assert (engine.live(), engine.ready()) == (True, False)
     engine.publish({}, ready=False)
     assert not engine.ready()
@@ -213,12 +213,21 @@ def test_statistics_are_those_of_the_versions_that_serve(hall: Hall) -> None:
         hall.engine.statistics("m", 2)
 
 
-def test_the_leases_of_all_versions_that_serve_are_counted_together(hall: Hall) -> None:
-    for number in (1, 3, None):
-        hall.engine.infer(request(1.0, version=number), Caller())
-    assert hall.engine.leases == 3
-    hall.three.run()
-    assert hall.engine.leases == 1
+def test_before_anything_is_published_the_server_says_that_it_is_not_ready() -> None:
+    engine = Engine()
+    with pytest.raises(Unavailable, match=r"^Server not ready$"):
+        engine.infer(request(1.0), Caller())
+    with pytest.raises(Unavailable, match=r"^Server not ready$"):
+        engine.lookup("m", None)
+    assert not engine.model_ready("m", None)
+
+
+def test_a_wrong_request_is_told_what_is_wrong_with_it_when_the_budget_is_full_too() -> None:
+    hall = opened(budget=100)
+    hall.engine.infer(request(1.0, width=20), Caller())
+    wrong = request(2.0, width=10)
+    with pytest.raises(InvalidArgument, match="input byte size mismatch"):
+        hall.engine.infer(wrong._replace(data=(wrong.data[0][:, :1],)), Caller())
 
 
 def test_the_map_is_replaced_whole_and_cannot_be_changed(hall: Hall) -> None:

@@ -161,6 +161,8 @@ def test_the_lead_is_taken_from_a_thread_that_is_stuck_in_a_run_that_used_to_be_
     stuck.await_run()
     assert ask(house, "short").value() == 2.0
     assert not held.answered
+    eventually(lambda: len(house.timer) == 0)
+    assert house.pool.threads == 2, "the watchdog has done its work once"
     stuck.let_go()
     held.value()
     assert stuck.threads == [first]

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import count
 from threading import Thread
 
 import pytest
@@ -53,6 +54,17 @@ def blocking(seconds: float) -> Callable[[], None]:
     return lambda: time.sleep(seconds)
 
 
+def stalling(seconds: float) -> Callable[[], None]:
+    """Work that is short, but for every twentieth run: the watchdog's case."""
+    runs = count()
+
+    def stall() -> None:
+        if next(runs) % 20 == 10:
+            time.sleep(seconds)
+
+    return stall
+
+
 @dataclass
 class Zoo:
     """Models of every kind, and all that was asked of them."""
@@ -69,13 +81,15 @@ class Zoo:
         executable = Scripted(own_threads=own)
         executable.work = work
         self.executables[model.name] = executable
-        self.versions.append(self.house.serve(model, [executable] * instances, limit=40))
+        average_ns = 1.0 if work is None or model.name == "stalls" else None
+        self.versions.append(self.house.serve(model, [executable] * instances, limit=40, average_ns=average_ns))
 
 
 def filled(house: House) -> Zoo:
     zoo = Zoo(house)
     zoo.add(config("short", policy=OVERRIDE))
     zoo.add(config("single", 1, policy=OVERRIDE))
+    zoo.add(config("stalls", 2), work=stalling(0.015))
     zoo.add(config("long", 4, policy=OVERRIDE), work=blocking(0.002))
     zoo.add(config("busy", 4), work=spinning(0.0005))
     zoo.add(config("delayed", 4, preferred=(2, 4), delay_us=1500, policy=OVERRIDE))

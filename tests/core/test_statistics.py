@@ -10,6 +10,7 @@ from naiad.core import execution, version
 from naiad.core.errors import BackendError, FailureReason, InvalidArgument, Rejected
 from naiad.core.pending import Pending
 from naiad.core.statistics import BatchStatistics, BatchTimes, Duration, Statistics, VersionStatistics
+from naiad.core.types import InferRequest
 from tests.core.house import ByHand
 from tests.core.scripted import Scripted, config, request
 
@@ -133,6 +134,10 @@ def test_the_times_after_known_traffic_are_exact(clock: Clock) -> None:
     assert statistics.success.ns == 3 * (5 + 300 + 10) + statistics.queue.ns
 
 
+def test_the_average_run_of_a_version_is_that_of_its_runs(clock: Clock) -> None:
+    assert known_traffic(clock).version.average_ns == 305
+
+
 def test_the_phases_of_all_requests_add_up_to_their_success(clock: Clock) -> None:
     """Where a request is received when it is queued, that is."""
     by_hand = ByHand(config(), [Scripted()], now_ns=clock.monotonic_ns)
@@ -147,8 +152,12 @@ def test_the_phases_of_all_requests_add_up_to_their_success(clock: Clock) -> Non
 def test_how_a_request_ends_decides_the_reason_that_is_counted(clock: Clock) -> None:
     scripted = Scripted()
     by_hand = ByHand(config(), [scripted], limit=4, now_ns=clock.monotonic_ns)
-    cancelled, expired, *_ = (by_hand.infer(request(value)) for value in (1.0, 2.0, 3.0, 4.0))
-    for refused, error in ((request(5.0), Rejected), (request(6.0, rows=9), InvalidArgument)):
+
+    def received(value: float, rows: int = 1) -> InferRequest:
+        return request(value, rows=rows)._replace(received_ns=clock.now - 50)
+
+    cancelled, expired, *_ = (by_hand.infer(received(value)) for value in (1.0, 2.0, 3.0, 4.0))
+    for refused, error in ((received(5.0), Rejected), (received(6.0, rows=9), InvalidArgument)):
         with pytest.raises(error) as raised:
             by_hand.infer(refused)
         by_hand.version.refused(raised.value, refused)
@@ -158,7 +167,7 @@ def test_how_a_request_ends_decides_the_reason_that_is_counted(clock: Clock) -> 
     by_hand.run()
     statistics = by_hand.version.statistics()
     assert statistics.failures == failures(CANCELED=1, REJECTED=2, OTHER=1, BACKEND=2)
-    assert statistics.fail.count == 6
+    assert statistics.fail == Duration(6, 6 * 50)
     assert (statistics.success, statistics.inference_count, statistics.execution_count) == (Duration(), 0, 0)
 
 

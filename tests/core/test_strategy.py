@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from threading import Lock, Thread
 
 import pytest
 
+from naiad.core.config import ModelConfig
 from naiad.core.errors import BackendError, Cancelled, Rejected
 from naiad.core.pending import Pending
 from naiad.core.strategy import ArrivalOrder, Batcher
@@ -122,6 +124,17 @@ def test_replies_leave_in_order_when_a_later_run_ends_first() -> None:
     by_hand.version.execute(first)
     assert (one.value(), two.value()) == (2.0, 4.0)
     assert by_hand.clean
+
+
+@pytest.mark.parametrize("model", [config(max_batch_size=1), replace(ORDERED, dynamic_batching=None)])
+def test_replies_leave_as_their_runs_end_where_no_order_is_asked_for(model: ModelConfig) -> None:
+    by_hand = ByHand(model, [Scripted(), Scripted()])
+    one, two = by_hand.infer(request(1.0)), by_hand.infer(request(2.0))
+    first, second = by_hand.take(), by_hand.take()
+    by_hand.version.execute(second)
+    assert (one.answered, two.value()) == (False, 4.0)
+    by_hand.version.execute(first)
+    assert one.value() == 2.0
 
 
 def test_a_held_back_reply_is_counted_before_it_is_sent() -> None:

@@ -8,7 +8,7 @@ from time import monotonic_ns
 
 import pytest
 
-from naiad.core.timer import SLOT_NS, Timer
+from naiad.core.timer import SLOT_NS, Expiring, Timer
 from tests.core.scripted import PATIENCE
 
 LONG_NS = 3_600_000_000_000
@@ -124,11 +124,43 @@ def test_adding_and_discarding_for_ever_leaves_nothing_behind(rung: SimpleQueue[
     assert len(timer._order) <= 65
 
 
+def test_what_stays_among_many_that_were_discarded_goes_off_in_its_order(rung: SimpleQueue[Alarm]) -> None:
+    start = monotonic_ns()
+    stay = [Alarm(start + i * SLOT_NS, rung) for i in (9, 3, 7, 1, 5)]
+    go = [Alarm(start + LONG_NS + i * SLOT_NS, rung) for i in range(200)]
+    timer = Timer()
+    for alarm in stay + go:
+        timer.add(alarm)
+    timer.discard(go)
+    assert len(timer._order) == len(timer) == 5
+    timer.start()
+    assert [rung.get(timeout=PATIENCE) for _ in stay] == sorted(stay, key=lambda alarm: alarm.expires_ns or 0)
+    timer.stop()
+
+
+def test_a_timer_sleeps_until_something_is_due(rung: SimpleQueue[Alarm], monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[int] = []
+    timer = Timer()
+    due = timer._due
+
+    def look(now_ns: int) -> tuple[list[Expiring], float | None]:
+        looks.append(now_ns)
+        return due(now_ns)
+
+    monkeypatch.setattr(timer, "_due", look)
+    timer.add(Alarm(monotonic_ns() + 20 * SOON_NS, rung))
+    timer.start()
+    rung.get(timeout=PATIENCE)
+    timer.stop()
+    assert len(looks) < 20
+
+
 def test_what_is_left_when_the_timer_stops_never_goes_off(rung: SimpleQueue[Alarm]) -> None:
     timer = Timer()
     timer.start()
     timer.add(Alarm(monotonic_ns() + LONG_NS, rung))
     timer.stop()
+    assert not timer._thread.is_alive()
     assert rung.empty()
     assert len(timer) == 1
 

@@ -290,6 +290,12 @@ def test_data_of_another_size_than_its_shape_promises_is_refused(count: int) -> 
         checked(STRICT, (A, B), two)
 
 
+def test_data_where_the_shape_promises_none_is_refused() -> None:
+    some = (np.zeros((1, 16), np.float32), np.zeros((1, 1, 2), np.int32))
+    with pytest.raises(InvalidArgument, match=r"for input 'B' for model 'm'. Expected 0, got 8$"):
+        checked(STRICT, (A, B._replace(shape=(1, 0, 2))), some)
+
+
 def wire(*elements: bytes) -> Array:
     return np.frombuffer(b"".join(len(e).to_bytes(4, "little") + e for e in elements), np.uint8)
 

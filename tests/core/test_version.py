@@ -73,7 +73,7 @@ def test_one_that_fails_inside_a_batch_fails_alone(requests: int) -> None:
     ],
 )
 def test_when_a_run_raises_all_are_told_and_the_instance_goes_on(
-    raised: Exception, kind: type[Exception], text: str
+    raised: Exception, kind: type[Exception], text: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     scripted = Scripted()
     scripted.raises = raised
@@ -81,6 +81,7 @@ def test_when_a_run_raises_all_are_told_and_the_instance_goes_on(
     callers = [by_hand.infer(request(value)) for value in (1.0, 2.0)]
     by_hand.run()
     assert [(type(caller.error()), str(caller.error())) for caller in callers] == [(kind, text)] * 2
+    assert ("instance m_0 failed in a run of 2 requests" in caplog.text) == isinstance(raised, RuntimeError)
     scripted.raises = None
     after = by_hand.infer(request(3.0))
     by_hand.run()
@@ -88,15 +89,20 @@ def test_when_a_run_raises_all_are_told_and_the_instance_goes_on(
     assert by_hand.clean
 
 
-def test_an_instance_whose_executable_is_lost_is_not_used_again() -> None:
-    scripted = Scripted()
-    scripted.raises = ExecutableLost("the worker died")
-    by_hand = one(scripted)
+def test_an_instance_whose_executable_is_lost_is_not_used_again_and_the_others_are() -> None:
+    lost, sound = Scripted(), Scripted()
+    lost.raises = sound.raises = ExecutableLost("the worker died")
+    by_hand = ByHand(config(), [lost, sound])
     caller = by_hand.infer(request(1.0))
     by_hand.run()
     assert str(caller.error()) == "the worker died"
-    waits = by_hand.infer(request(2.0))
+    lost.raises = sound.raises = None
+    answered = by_hand.infer(request(2.0))
+    run = by_hand.take()
+    waits = by_hand.infer(request(3.0))
     assert by_hand.look().run is None
+    by_hand.version.execute(run)
+    assert answered.value() == 4.0
     waits.cancel()
     assert by_hand.clean
 
@@ -266,6 +272,19 @@ def test_a_timeout_may_pass_and_the_run_end_before_the_timer_knows_the_request(
 
     monkeypatch.setattr(by_hand.timer, "add", add)
     assert by_hand.infer(request(1.0)).value() == 2.0
+    assert by_hand.clean
+
+
+def test_a_request_that_ends_before_the_timer_knows_it_leaves_nothing_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    by_hand = one()
+    add = by_hand.timer.add
+
+    def add_late(pending: Pending) -> None:
+        by_hand.run()
+        add(pending)
+
+    monkeypatch.setattr(by_hand.timer, "add", add_late)
+    assert by_hand.infer(request(1.0, deadline=HOUR)).value() == 2.0
     assert by_hand.clean
 
 

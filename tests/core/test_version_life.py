@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from naiad.core.errors import Draining, FailureReason, InvalidArgument, Unavailable
+from naiad.core.errors import Draining, ExecutableLost, FailureReason, InvalidArgument, Unavailable
+from naiad.core.types import InferRequest
 from naiad.core.version import PLANS_REMEMBERED, _moved
 from tests.core.house import ByHand, House, one
 from tests.core.scripted import HOUR, Caller, Scripted, config, request
@@ -39,7 +42,7 @@ def test_runners_are_told_of_a_delay_once_and_of_a_full_batch_at_once() -> None:
     first = by_hand.infer(request(1.0))
     looked = by_hand.look()
     assert (looked.run, looked.again, looked.due_ns) == (None, False, first.pending.queued_ns + 60_000_000_000)
-    assert by_hand.look().due_ns is None, "it was told before"
+    assert by_hand.look().due_ns == looked.due_ns
     assert by_hand.listed == 1
     by_hand.infer(request(2.0))
     assert by_hand.listed == 2
@@ -159,17 +162,46 @@ def test_each_sink_is_flushed_once_per_batch() -> None:
     assert (len(transport.replies), flushes) == (3, ["flush"])
 
 
+def interned(value: float) -> InferRequest:
+    wanted = request(value)
+    return wanted._replace(signature=replace(wanted.signature, interned=True))
+
+
 def test_a_signature_seen_before_is_not_validated_again_and_the_oldest_are_forgotten() -> None:
     by_hand = one()
-    wanted = request(1.0)
+    wanted = interned(1.0)
     pendings = [by_hand.infer(wanted).pending for _ in range(2)]
     assert pendings[0].plan is pendings[1].plan
     with pytest.raises(InvalidArgument, match="input byte size mismatch"):
         by_hand.infer(wanted._replace(data=(np.zeros(1, np.float32),)))
     for _ in range(PLANS_REMEMBERED):
-        by_hand.version._learn(request(1.0))
+        by_hand.version._learn(interned(1.0))
     assert len(by_hand.version._plans) == PLANS_REMEMBERED
     assert wanted.signature not in by_hand.version._plans
+
+
+def test_a_signature_that_no_codec_keeps_is_not_remembered() -> None:
+    """It may be as large as a message, and there may be any number of them."""
+    by_hand = one()
+    wanted = request(1.0, parameters={"note": "x" * 10_000})
+    by_hand.infer(wanted)
+    assert wanted.signature not in by_hand.version._plans
+
+
+def test_the_last_instance_that_is_lost_ends_what_waits_and_closes_the_version() -> None:
+    scripted = Scripted()
+    scripted.raises = ExecutableLost("gone")
+    by_hand = one(scripted)
+    running = by_hand.infer(request(1.0))
+    run = by_hand.take()
+    waiting = by_hand.infer(request(2.0))
+    by_hand.version.execute(run)
+    assert str(running.error()) == "gone"
+    assert str(waiting.error()) == "model 'm' version 1 has lost every instance"
+    assert isinstance(waiting.error(), Unavailable)
+    with pytest.raises(Draining):
+        by_hand.infer(request(3.0))
+    assert by_hand.clean
 
 
 def test_the_moving_average_follows_runs_and_is_not_thrown_off_by_one_stall() -> None:
@@ -177,15 +209,6 @@ def test_the_moving_average_follows_runs_and_is_not_thrown_off_by_one_stall() ->
     assert _moved(100.0, 50) == 90.0
     assert _moved(100.0, 300) == 140.0
     assert _moved(100.0, 1_000_000) == 160.0
-
-
-def test_a_versions_average_is_that_of_its_runs() -> None:
-    by_hand = one()
-    assert by_hand.version.average_ns is None
-    by_hand.infer(request(1.0))
-    by_hand.run()
-    assert by_hand.version.average_ns is not None
-    assert by_hand.version.average_ns > 0
 
 
 def test_a_house_gives_everything_back() -> None:

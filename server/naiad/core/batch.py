@@ -23,6 +23,7 @@ class Shaper:
 
     def __init__(self, config: ModelConfig) -> None:
         self._config = config
+        self.model = config.name
         self._batching = config.batching
         self._inputs = config.inputs
         self._reshaped_outputs = any(output.reshape is not None for output in config.outputs)

@@ -12,7 +12,6 @@ from threading import Lock
 from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
-from naiad.core.budget import Budget
 from naiad.core.config import ModelConfig
 from naiad.core.errors import Draining, FailureReason, InvalidArgument, NaiadError, NotFound, Unavailable
 from naiad.core.pending import Pending, Responder
@@ -54,6 +53,10 @@ class Served:
     latest: Version | None
     known: frozenset[int] = frozenset()
 
+    def of(self, number: int | None) -> Version | None:
+        """The version of that number, or the latest for None, if it serves."""
+        return self.latest if number is None else self.ready.get(number)
+
 
 Models = Mapping[str, Served]
 
@@ -61,9 +64,9 @@ Models = Mapping[str, Served]
 class Engine:
     """Thread-safe. Errors are those of naiad.core.errors."""
 
-    def __init__(self, budget: Budget) -> None:
-        self._budget = budget
+    def __init__(self) -> None:
         self._models: Models = MappingProxyType({})
+        self._published = False
         self._control: Control | None = None
         self._ready = False
         self._retired = False
@@ -79,21 +82,14 @@ class Engine:
         version = None
         try:
             version = self._find(request.signature)
-            self._budget.reserve(request.nbytes)
             try:
-                return self._submit(version, request, responder)
-            except BaseException:
-                self._budget.release(request.nbytes)
-                raise
+                return version.submit(request, responder)
+            except Draining:
+                version = self._find(request.signature)
+                return version.submit(request, responder)
         except NaiadError as error:
             self._count(error, version, request)
             raise
-
-    def _submit(self, version: Version, request: InferRequest, responder: Responder) -> Pending:
-        try:
-            return version.submit(request, responder)
-        except Draining:
-            return self._find(request.signature).submit(request, responder)
 
     def _count(self, error: NaiadError, version: Version | None, request: InferRequest) -> None:
         if version is not None:
@@ -103,14 +99,9 @@ class Engine:
             self._unserved[error.reason] += 1
 
     def _find(self, signature: Signature) -> Version:
-        if not self._stopping:
-            served = self._models.get(signature.model)
-            if served is not None:
-                number = signature.version
-                version = served.latest if number is None else served.ready.get(number)
-                if version is not None:
-                    return version
-        return self._lookup(signature.model, signature.version)[1]
+        served = self._models.get(signature.model)
+        version = None if served is None or self._stopping else served.of(signature.version)
+        return version or self._lookup(signature.model, signature.version)[1]
 
     def lookup(self, name: str, version: int | None) -> None:
         """Raise what `infer` would raise for a model that is not there."""
@@ -119,12 +110,13 @@ class Engine:
     def _lookup(self, name: str, number: int | None) -> tuple[Served, Version]:
         if self._stopping:
             raise Unavailable("Server exiting")
+        if not self._published:
+            raise Unavailable("Server not ready")
         served = self._models.get(name)
-        if served is not None:
-            version = served.latest if number is None else served.ready.get(number)
-            if version is not None:
-                return served, version
-        raise self._missing(name, served, number)
+        version = None if served is None else served.of(number)
+        if served is None or version is None:
+            raise self._missing(name, served, number)
+        return served, version
 
     @staticmethod
     def _missing(name: str, served: Served | None, number: int | None) -> NaiadError:
@@ -187,11 +179,6 @@ class Engine:
         """Every model of the repositories with its versions' states."""
         return () if self._control is None else self._control.index(ready_only)
 
-    @property
-    def leases(self) -> int:
-        """Requests that have not left the versions that serve now."""
-        return sum(version.leases for served in self._models.values() for version in served.ready.values())
-
     def subscribe(self, listener: Callable[[], None]) -> Callable[[], None]:
         """Have `listener` called after every change of readiness, from any thread; it must only enqueue.
 
@@ -219,6 +206,7 @@ class Engine:
     def publish(self, models: Models, ready: bool) -> None:
         """Replace the map in one step; `ready` once the first pass of loading has ended."""
         self._models = MappingProxyType(dict(models))
+        self._published = True
         self._ready = ready
         self._notify()
 

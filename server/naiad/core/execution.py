@@ -9,10 +9,13 @@ from typing import NamedTuple
 
 from naiad.core.backend import Result
 from naiad.core.batch import Shaper
-from naiad.core.errors import BackendError, ExecutableLost, NaiadError
+from naiad.core.errors import BackendError, ExecutableLost, InvalidArgument, NaiadError
 from naiad.core.pending import Pending
 from naiad.core.strategy import Outcome, Run
 from naiad.core.types import Array, InferResponse
+from naiad.core.validation import check_strings
+
+IDS_LOGGED = 8
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +35,25 @@ class Computed(NamedTuple):
 
 def compute(shaper: Shaper, run: Run) -> Computed:
     """Run a batch. Never raises for anything that a backend does."""
+    faults = {i: fault for i, entry in enumerate(run.entries) if entry.unchecked and (fault := _fault(shaper, entry))}
+    if not faults:
+        return _compute(shaper, run)
+    sound = [entry for i, entry in enumerate(run.entries) if i not in faults]
+    computed = _compute(shaper, run._replace(entries=sound)) if sound else _all_failed(run, faults[0], run.taken_ns)
+    rest = iter(computed.outcomes)
+    return computed._replace(outcomes=[faults.get(i) or next(rest) for i in range(len(run.entries))])
+
+
+def _fault(shaper: Shaper, entry: Pending) -> InvalidArgument | None:
+    """What is wrong with BYTES tensors that were too large to look at before."""
+    try:
+        check_strings(entry.plan, shaper.model, entry.request)
+    except InvalidArgument as error:
+        return error
+    return None
+
+
+def _compute(shaper: Shaper, run: Run) -> Computed:
     gathered = computed = run.taken_ns
     try:
         batch = shaper.gather(run.entries)
@@ -42,10 +64,16 @@ def compute(shaper: Shaper, run: Run) -> Computed:
         outcomes = _outcomes(run.entries, arrays, batch.starts, result)
     except NaiadError as error:
         return _all_failed(run, error, gathered)
-    except Exception as error:
-        log.exception("instance %s failed in a run of %d requests", run.instance.name, len(run.entries))
+    except BaseException as error:  # a thread is not to end because a backend wants to exit
+        log.exception("instance %s failed in a run of %d requests: %s", run.instance.name, len(run.entries), _ids(run))
         return _all_failed(run, BackendError(f"{type(error).__name__}: {error}"), gathered)
     return Computed(outcomes, gathered, computed, batch.rows if len(result.failures) < len(outcomes) else 0)
+
+
+def _ids(run: Run) -> str:
+    """The ids of a run's requests for a log line, with their traces: the first few."""
+    named = [f"{e.request.id or '<id_unknown>'} {e.request.trace_id}".strip() for e in run.entries[:IDS_LOGGED]]
+    return ", ".join(named) + (", ..." if len(run.entries) > IDS_LOGGED else "")
 
 
 def _all_failed(run: Run, error: NaiadError, gathered_ns: int) -> Computed:

@@ -47,7 +47,8 @@ class Pending:
     """A request on its way through one version.
 
     plan: what validation found out about its signature. queued_ns: when it was queued.
-    expires_ns: when its queue or its client gives up (`time.monotonic_ns`), or None.
+    expires_ns: when its queue or its client gives up (`time.monotonic_ns`), or None. unchecked: its BYTES tensors
+    are still to be checked, by the runner.
     """
 
     __slots__ = (
@@ -58,6 +59,7 @@ class Pending:
         "request",
         "responder",
         "state",
+        "unchecked",
         "version",
     )
 
@@ -70,6 +72,7 @@ class Pending:
         self.plan = plan
         self.queued_ns = queued_ns
         self.state = State.QUEUED
+        self.unchecked = False
         self.queue_timeout = False
         self.expires_ns: int | None = None
         if request.deadline is not None or plan.timeout_ns:

@@ -67,7 +67,6 @@ class BatchQueue(Generic[E]):
         preferred = frozenset(batching.preferred_batch_size) if batching else frozenset[int]()
         self._preferred = preferred or frozenset({max_batch_size})
         self._most = max(self._preferred)
-        self._max_batch_size = max_batch_size
         self._delay_ns = batching.max_queue_delay_microseconds * 1000 if batching and not self._single else 0
         self._limit = limit
         self._fifo: deque[E] = deque()
@@ -99,14 +98,21 @@ class BatchQueue(Generic[E]):
         entry.state = State.DONE
         self._forget(entry)
         key = entry.plan.key
+        if self._delay_ns:
+            self._mark(key)
         bucket = self._buckets[key]
-        if key in self._ripe and not self._is_ripe(bucket):
-            del self._ripe[key]
         if bucket.live:
             bucket.entries = _swept(bucket.entries, 2 * bucket.live)
         else:
             del self._buckets[key]
         self._fifo = _swept(self._fifo, 2 * self._live)
+
+    def _mark(self, key: object) -> None:
+        """Keep `_ripe` true of a bucket that has lost entries: what is left may have become a preferred size."""
+        if self._is_ripe(self._buckets[key]):
+            self._ripe[key] = None
+        else:
+            self._ripe.pop(key, None)
 
     def due_ns(self) -> int | None:
         """When the next batch is due (in the past: now), or None when nothing waits."""
@@ -162,8 +168,8 @@ class BatchQueue(Generic[E]):
             self._forget(entry)
             if taken.batch and (room <= 0 or self._single):
                 break
-        if key in self._ripe and not self._is_ripe(bucket):
-            del self._ripe[key]
+        if self._delay_ns:
+            self._mark(key)
         if not bucket.live:
             del self._buckets[key]
         self._fifo = _swept(self._fifo, 2 * self._live + _MARGIN)

@@ -7,8 +7,9 @@ lead to a follower. The rules that keep this sound:
 - The lead is a lock, `_lead`; whoever holds it leads in the *epoch* in which it was acquired. Giving the lead
   away ends the epoch, so that of two parties who try (the leader before a long run, the watchdog because it
   is stuck) exactly one succeeds.
-- The last free thread never takes a long run: such a version waits in `_long` until a thread comes back from
-  one. Asking whether somebody is free, queueing there and becoming free all happen under `_guard`.
+- The last free thread never takes a run that is known to be long: such a version waits in `_long` until a
+  thread comes back from one. Asking whether somebody is free, queueing there and becoming free all happen under
+  `_guard`. A run without history it takes itself; should that be long, the watchdog saves the lead.
 - A version that is listed stands in `_ready`, `_long` or a leader's hand until it is taken. `Version.take`
   clears the mark under the version's lock, so a request that comes after it lists the version anew.
 """
@@ -30,7 +31,7 @@ from naiad.core.instance import Instance
 from naiad.core.strategy import Run
 from naiad.core.timer import Timer
 from naiad.core.version import Next, Version
-from naiad.core.waiter import ConditionWaiter, Waiter
+from naiad.core.waiter import LONGEST_WAIT, ConditionWaiter, Waiter
 
 SHORT_NS = 200_000
 """A run up to this long is run by the leader itself: handing over costs more than it saves."""
@@ -72,10 +73,10 @@ class RunnerPool:
         self._ready: deque[Source] = deque()
         self._long: deque[Source] = deque()
         self._delayed: list[tuple[int, int, Source]] = []
+        self._due: dict[Source, int] = {}
         self._serial = count()
         self._names = count()
         self._inline_since = 0
-        self._inline_runs = 0
         self._watched = False
         self._stopping = False
 
@@ -84,7 +85,7 @@ class RunnerPool:
             self._spawn()
 
     def stop(self) -> None:
-        """End all threads once they have run what they took. What is still listed is not run."""
+        """End all threads once nothing is ready. What waits for its delay, or for a thread, is not run."""
         self._stopping = True
         self._waiter.kick()
         while True:
@@ -119,10 +120,20 @@ class RunnerPool:
     # A thread's life.
 
     def _spawn(self) -> None:
+        """Start a thread, which is idle until it leads; the guard is held. RuntimeError: there can be no more."""
         thread = Thread(target=self._work, name=f"naiad-runner-{next(self._names)}", daemon=True)
+        thread.start()
         self._threads.add(thread)
         self._idle += 1
-        thread.start()
+
+    def _has_follower(self, limit: int) -> bool:
+        """Whether a thread is free to lead, one started for it if there are fewer than `limit`; the guard is held."""
+        if not self._idle and len(self._threads) < limit:
+            try:
+                self._spawn()
+            except RuntimeError:
+                log.exception("no further runner could be started beside %d", len(self._threads))
+        return self._idle > 0
 
     def _work(self) -> None:
         while True:
@@ -133,11 +144,8 @@ class RunnerPool:
                 self._leader = get_ident()
             if self._stopping:
                 break
-            try:
-                self._lead_until_lost(epoch)
-            except Exception:
-                log.exception("a runner failed")
-                self._give_lead(epoch)
+            while not self._lead_until_lost(epoch):
+                pass
             if not self._follow():
                 return
         with self._guard:
@@ -174,35 +182,48 @@ class RunnerPool:
 
     # Leading.
 
-    def _lead_until_lost(self, epoch: int) -> None:
-        look_ns = 0
-        while self._epoch == epoch:
+    def _lead_until_lost(self, epoch: int) -> bool:
+        """Lead until the lead is somebody else's; False when an error of the server came in between."""
+        try:
+            look_ns = 0
+            while self._epoch == epoch:
+                look_ns = self._turn(epoch, look_ns)
+        except Exception:
+            log.exception("a runner failed")
+            return False
+        return True
+
+    def _turn(self, epoch: int, look_ns: int) -> int:
+        """One step of a leader: wait, or run one batch. Gives when to look at the wire again."""
+        now_ns = monotonic_ns()
+        self._move_due(now_ns)
+        if not self._ready:
+            if self._stopping:
+                self._give_lead(epoch)
+                return look_ns
+            self._waiter.wait(self._until_due(now_ns))
+            return monotonic_ns() + SLICE_NS
+        if now_ns > look_ns:
+            self._waiter.wait(0)
             now_ns = monotonic_ns()
-            self._move_due(now_ns)
-            if not self._ready:
-                if self._stopping:
-                    self._give_lead(epoch)
-                    return
-                self._waiter.wait(self._until_due(now_ns))
-                look_ns = monotonic_ns() + SLICE_NS
-                continue
-            if now_ns > look_ns:
-                self._waiter.wait(0)
-                now_ns = monotonic_ns()
-                look_ns = now_ns + SLICE_NS
-            source = self._ready.popleft()
-            if source.average_ns is not None and source.average_ns <= SHORT_NS:
-                self._run_short(source, now_ns, epoch)
-            elif self._hand_over(source):
-                self._run_long(source)
-                return
+            look_ns = now_ns + SLICE_NS
+        source = self._ready.popleft()
+        average_ns = source.average_ns
+        if average_ns is not None and average_ns <= SHORT_NS:
+            self._run_short(source, now_ns, epoch)
+        elif self._hand_over():
+            self._run_long(source)
+        elif average_ns is None:
+            self._run_short(source, now_ns, epoch)
+        else:
+            self._let_wait(source)
+        return look_ns
 
     def _run_short(self, source: Source, now_ns: int, epoch: int) -> None:
         taken = source.take(now_ns)
         self._schedule(source, taken)
         if taken.run is None:
             return
-        self._inline_runs += 1
         self._inline_since = now_ns
         if not self._watched:
             self._watch()
@@ -225,35 +246,49 @@ class RunnerPool:
             self.list(source)
         elif taken.due_ns is not None:
             with self._guard:
+                planned = self._due.get(source)
+                if planned is not None and planned <= taken.due_ns:
+                    return
+                self._due[source] = taken.due_ns
                 heapq.heappush(self._delayed, (taken.due_ns, next(self._serial), source))
             if get_ident() != self._leader:
                 self._waiter.kick()
 
     def _move_due(self, now_ns: int) -> None:
+        """List the versions whose time has come."""
         if self._delayed and self._delayed[0][0] <= now_ns:
             with self._guard:
                 while self._delayed and self._delayed[0][0] <= now_ns:
-                    self._ready.append(heapq.heappop(self._delayed)[2])
+                    due_ns, _, source = heapq.heappop(self._delayed)
+                    if self._due.get(source) == due_ns:
+                        del self._due[source]
+                        self._ready.append(source)
 
     def _until_due(self, now_ns: int) -> float | None:
         with self._guard:
-            return (self._delayed[0][0] - now_ns) / 1e9 if self._delayed else None
+            return min((self._delayed[0][0] - now_ns) / 1e9, LONGEST_WAIT) if self._delayed else None
 
     # The lead changes hands.
 
-    def _hand_over(self, source: Source) -> bool:
-        """Give the lead to another thread so that this one may run `source`; if none is free, let it wait.
+    def _hand_over(self) -> bool:
+        """Give the lead to another thread, so that this one may take a long run; False if none is free.
 
         Called by the leader, who cannot have lost the lead: the watchdog takes it only from within a run.
         """
         with self._guard:
-            if not self._idle:
-                if len(self._threads) >= self._limit():
-                    self._long.append(source)
-                    return False
-                self._spawn()
+            if not self._has_follower(self._limit()):
+                return False
             self._pass_on()
         return True
+
+    def _let_wait(self, source: Source) -> None:
+        """Keep a version whose runs are long until a thread comes back from such a run."""
+        with self._guard:
+            alone = len(self._threads) == 1
+            if not alone:
+                self._long.append(source)
+        if alone:
+            self._run_long(source)
 
     def _give_lead(self, epoch: int) -> None:
         with self._guard:
@@ -273,31 +308,28 @@ class RunnerPool:
         with self._guard:
             if not self._watched:
                 self._watched = True
-                self._timer.add(_Look(self, self._inline_runs, monotonic_ns() + STUCK_NS))
+                self._timer.add(_Look(self, monotonic_ns() + STUCK_NS))
 
-    def look(self, runs_then: int) -> None:
-        """Take the lead from a thread that is stuck in one run; look again later if there was work since."""
+    def look(self) -> None:
+        """Take the lead from a thread that is stuck in one run; look again later if one is under way."""
         with self._guard:
             self._watched = False
             since = self._inline_since
-            if since and monotonic_ns() - since >= STUCK_NS:
-                if not self._idle:
-                    self._spawn()
+            if since and monotonic_ns() - since >= STUCK_NS and self._has_follower(len(self._threads) + 1):
                 self._pass_on()
-        if self._inline_runs != runs_then or self._inline_since:
+        if self._inline_since:
             self._watch()
 
 
 class _Look:
     """One planned look of the watchdog."""
 
-    def __init__(self, pool: RunnerPool, runs: int, expires_ns: int) -> None:
+    def __init__(self, pool: RunnerPool, expires_ns: int) -> None:
         self._pool = pool
-        self._runs = runs
         self.expires_ns: int | None = expires_ns
 
     def expire(self) -> None:
-        self._pool.look(self._runs)
+        self._pool.look()
 
 
 class DedicatedRunners:
@@ -337,7 +369,7 @@ class _Dedicated:
     def _work(self) -> None:
         due_ns: int | None = None
         while not self._stopping:
-            self._waiter.wait(None if due_ns is None else max(0, due_ns - monotonic_ns()) / 1e9)
+            self._waiter.wait(None if due_ns is None else min(max(0, due_ns - monotonic_ns()) / 1e9, LONGEST_WAIT))
             due_ns = self._run_all()
 
     def _run_all(self) -> int | None:

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from threading import Lock, Thread
 from typing import Protocol
 
-from naiad.core.waiter import ConditionWaiter
+from naiad.core.waiter import LONGEST_WAIT, ConditionWaiter
 
 SLOT_NS = 1_000_000
 
@@ -97,5 +97,5 @@ class Timer:
         with self._lock:
             while self._order and self._order[0] * SLOT_NS <= now_ns:
                 due.extend(self._slots.pop(heapq.heappop(self._order), ()))
-            wait = (self._order[0] * SLOT_NS - now_ns) / 1e9 if self._order else None
+            wait = min((self._order[0] * SLOT_NS - now_ns) / 1e9, LONGEST_WAIT) if self._order else None
         return due, wait

@@ -86,7 +86,7 @@ class Signature:
 
     Clients repeat themselves, so a codec hands out the same object for the same content and a version
     remembers by identity which ones it has validated. `outputs` empty means all outputs; `version` None
-    means the highest that is ready.
+    means the highest that is ready. `interned` tells that the codec keeps this object and that it is small.
     """
 
     model: str
@@ -94,6 +94,7 @@ class Signature:
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[RequestedOutput, ...] = ()
     parameters: Mapping[str, Parameter] = field(default_factory=lambda: _NONE)
+    interned: bool = False
 
 
 class InferRequest(NamedTuple):

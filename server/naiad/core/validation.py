@@ -17,6 +17,9 @@ from naiad.core.config import ModelConfig, TensorConfig
 from naiad.core.errors import InvalidArgument
 from naiad.core.types import DataType, InferRequest, Parameter, ResponseHead, Shape, Signature, TensorSpec
 
+LARGE_STRINGS = 64 * 1024
+"""Bytes of a BYTES tensor up to which its elements are looked at before the request is queued (some milliseconds)."""
+
 _BATCH_HINT = (
     "NOTE: Setting a non-zero max_batch_size in the model config requires a batch dimension to be prepended to "
     "each input shape. If you want to specify the full shape including the batch dim in your input dims config, "
@@ -105,25 +108,34 @@ def make_plan(config: ModelConfig, version: int, signature: Signature, request_i
     )
 
 
-def check_data(plan: Plan, model: str, request: InferRequest) -> None:
-    """Check that each tensor has the bytes that its shape promises; InvalidArgument otherwise."""
+def check_data(plan: Plan, model: str, request: InferRequest) -> bool:
+    """Check that each tensor has the bytes that its shape promises; InvalidArgument otherwise.
+
+    Gives whether `check_strings` is left to do: looking at every element of a large BYTES tensor takes too long for a
+    thread that serves a wire.
+    """
     if plan.nbytes >= 0 and request.data[0].nbytes == plan.nbytes:
-        return
+        return False
+    late = False
     for want, array in zip(plan.expected, request.data, strict=True):
         if want.nbytes < 0:
-            _check_strings(want, model, request)
+            late = late or array.nbytes > LARGE_STRINGS
         elif array.nbytes != want.nbytes:
             raise InvalidArgument(
                 f"{prefix(request.id)}input byte size mismatch for input '{want.name}' for model '{model}'. "
                 f"Expected {want.nbytes}, got {array.nbytes}"
             )
+    if not late:
+        check_strings(plan, model, request)
+    return late
 
 
-def _check_strings(want: Expected, model: str, request: InferRequest) -> None:
-    index = next(i for i, spec in enumerate(request.signature.inputs) if spec.name == want.name)
-    fault = strings.fault(request.data[index], want.elements, want.name, model)
-    if fault is not None:
-        raise InvalidArgument(prefix(request.id) + fault)
+def check_strings(plan: Plan, model: str, request: InferRequest) -> None:
+    """Check that each BYTES tensor has the elements that its shape promises; InvalidArgument otherwise."""
+    for want, array in zip(plan.expected, request.data, strict=True):
+        fault = strings.fault(array, want.elements, want.name, model) if want.nbytes < 0 else None
+        if fault is not None:
+            raise InvalidArgument(prefix(request.id) + fault)
 
 
 def _check_count(config: ModelConfig, signature: Signature, tag: str) -> None:

@@ -10,13 +10,14 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from threading import Lock
 from typing import NamedTuple, Protocol
 
 from naiad.core.batch import Shaper
 from naiad.core.budget import Budget
 from naiad.core.config import ModelConfig
-from naiad.core.errors import Draining, NaiadError, Rejected
+from naiad.core.errors import Draining, NaiadError, Rejected, Unavailable
 from naiad.core.execution import Computed, compute
 from naiad.core.instance import Instance
 from naiad.core.pending import Pending, Responder, Sink, State
@@ -26,7 +27,8 @@ from naiad.core.timer import Timer
 from naiad.core.types import InferRequest, Signature
 from naiad.core.validation import Keys, Plan, check_data, make_plan, prefix
 
-PLANS_REMEMBERED = 4096
+PLANS_REMEMBERED = 1024
+"""Of the signatures that a codec hands out again; those are small, others would keep what clients send for ever."""
 
 
 class Runners(Protocol):
@@ -44,8 +46,8 @@ class Runners(Protocol):
 class Next(NamedTuple):
     """What a runner learns from `Version.take`.
 
-    again: another batch is due and an instance is free; the version counts as listed. due_ns: when to look again
-    by time, None for no need to (the pool is told of each time once, an instance's own thread each time it asks).
+    again: another batch is due and an instance is free; the version counts as listed. due_ns: else when to look
+    again, None for no need to.
     """
 
     run: Run | None
@@ -80,6 +82,7 @@ class Version:
         self.number = number
         self.instances = tuple(instances)
         self.average_ns: float | None = None
+        """How long runs take, of late; the first one is slower than the others and does not count."""
         self._strategy = strategy
         self._runners = runners
         self._timer = timer
@@ -90,6 +93,8 @@ class Version:
         self._plans: dict[Signature, Plan] = {}
         self._keys = Keys()
         self._open = True
+        self._alive = len(self.instances)
+        self._warm = False
         self._leases = 0
         self._listed = False
         self._due_ns: int | None = None
@@ -103,11 +108,26 @@ class Version:
     def submit(self, request: InferRequest, responder: Responder) -> Pending:
         """Check a request and queue it. Raises what is wrong with it, Rejected when full, Draining when closing."""
         plan = self._plans.get(request.signature) or self._learn(request)
-        check_data(plan, self.config.name, request)
+        unchecked = check_data(plan, self.config.name, request)
         now_ns = time.monotonic_ns()
         pending = Pending(request, responder, self, plan, now_ns)
+        pending.unchecked = unchecked
         if pending.expires_ns is not None and pending.expires_ns <= now_ns:
             raise pending.expiry_error()
+        self._budget.reserve(request.nbytes)
+        try:
+            listed = self._enqueue(pending)
+        except NaiadError:
+            self._budget.release(request.nbytes)
+            raise
+        if pending.expires_ns is not None:
+            self._watch(pending)
+        if listed:
+            self._runners.list(self)
+        return pending
+
+    def _enqueue(self, pending: Pending) -> bool:
+        """Queue a request; gives whether runners must be told."""
         with self._lock:
             if not self._open:
                 raise Draining(
@@ -116,14 +136,9 @@ class Version:
             try:
                 self._strategy.submit(pending)
             except Rejected as error:
-                raise Rejected(f"{prefix(request.id)}{error}") from None
+                raise Rejected(f"{prefix(pending.request.id)}{error}") from None
             self._leases += 1
-            listed = self._list(now_ns)
-        if pending.expires_ns is not None:
-            self._watch(pending)
-        if listed:
-            self._runners.list(self)
-        return pending
+            return self._list(pending.queued_ns)
 
     def refused(self, error: NaiadError, request: InferRequest) -> None:
         """Count a request that `submit` did not take."""
@@ -133,9 +148,10 @@ class Version:
     def _learn(self, request: InferRequest) -> Plan:
         with self._lock:
             plan = make_plan(self.config, self.number, request.signature, request.id, self._keys)
-            if len(self._plans) >= PLANS_REMEMBERED:
-                del self._plans[next(iter(self._plans))]
-            self._plans[request.signature] = plan
+            if request.signature.interned:
+                if len(self._plans) >= PLANS_REMEMBERED:
+                    del self._plans[next(iter(self._plans))]
+                self._plans[request.signature] = plan
             return plan
 
     def _list(self, now_ns: int) -> bool:
@@ -143,7 +159,7 @@ class Version:
         if self._listed:
             return False
         due_ns = self._strategy.ready_ns()
-        if due_ns is None or (due_ns > now_ns and due_ns == self._due_ns):
+        if due_ns is None or (self._due_ns is not None and now_ns < self._due_ns <= due_ns):
             return False
         self._listed = True
         return True
@@ -163,10 +179,7 @@ class Version:
             run, expired = self._strategy.take(now_ns, instance)
             due_ns = self._strategy.ready_ns()
             again = self._listed = due_ns is not None and due_ns <= now_ns
-            if again or (instance is None and due_ns == self._due_ns):
-                due_ns = None
-            else:
-                self._due_ns = due_ns
+            due_ns = self._due_ns = None if again else due_ns
             parting = self._part([(p, p.expiry_error()) for p in expired], expired) if expired else None
         if parting is not None:
             self._tell(parting)
@@ -191,14 +204,21 @@ class Version:
     def _leave(self, run: Run, lost: bool) -> tuple[bool, Callable[[], None] | None]:
         """Give back what a run held: instance, leases, bytes. Whether another is due, and the callback of `drain`."""
         now_ns = time.monotonic_ns()
-        self.average_ns = _moved(self.average_ns, now_ns - run.taken_ns)
+        if self._warm:
+            self.average_ns = _moved(self.average_ns, now_ns - run.taken_ns)
+        self._warm = True
         with self._lock:
-            if not lost:
+            if lost:
+                self._alive -= 1
+                self._open = self._open and self._alive > 0
+            else:
                 self._strategy.release(run.instance)
             self._leases -= len(run.entries)
             again = self._list(now_ns)
             idle = self._idle()
         self._let_go(run.entries)
+        if lost and not self._alive:
+            self.abort(Unavailable(f"model '{self.config.name}' version {self.number} has lost every instance"))
         return again, idle
 
     def _count(self, computed: Computed, claimed: Sequence[tuple[Pending, Outcome]], times: BatchTimes) -> None:
@@ -223,7 +243,10 @@ class Version:
             if pending.state is State.DONE:
                 return
             parting = self._withdraw(pending, error)
+            listed = self._list(time.monotonic_ns())
         self._tell(parting)
+        if listed:
+            self._runners.list(self)
 
     def expire(self, pending: Pending) -> None:
         """End a request whose time is over. A queue's timeout does not count once it runs, a client's deadline does."""
@@ -280,7 +303,10 @@ class Version:
         return ()
 
     def _send(self, released: Iterable[tuple[Pending, Outcome]]) -> set[Sink]:
-        """Hand replies to their responders, the outbox by one thread at a time; gives the sinks to flush."""
+        """Hand replies to their responders; gives the sinks to flush.
+
+        Ordered ones go out at once, by one thread at a time: flushed by several they could overtake each other.
+        """
         sinks: set[Sink] = set()
         for pending, outcome in released:
             responder = pending.responder
@@ -288,18 +314,12 @@ class Version:
             sinks.add(responder.sink)
         while self._outbox and self._sending.acquire(blocking=False):
             try:
-                sinks |= self._send_all(self._outbox)
+                while self._outbox:
+                    pending, outcome = self._outbox.popleft()
+                    pending.responder.send(outcome, True)
+                    pending.responder.sink.flush()
             finally:
                 self._sending.release()
-        return sinks
-
-    @staticmethod
-    def _send_all(outbox: deque[tuple[Pending, Outcome]]) -> set[Sink]:
-        sinks: set[Sink] = set()
-        while outbox:
-            pending, outcome = outbox.popleft()
-            pending.responder.send(outcome, True)
-            sinks.add(pending.responder.sink)
         return sinks
 
     def _let_go(self, pendings: Sequence[Pending]) -> None:
@@ -329,9 +349,10 @@ class Version:
 
     def close(self) -> None:
         """Give back executables and runners. No lease may be left; the manager alone calls this."""
-        self._runners.detach(self)
-        for executable in {id(i.executable): i.executable for i in self.instances}.values():
-            executable.close()
+        with ExitStack() as stack:
+            for executable in {id(i.executable): i.executable for i in self.instances}.values():
+                stack.callback(executable.close)
+            stack.callback(self._runners.detach, self)
 
     def _idle(self) -> Callable[[], None] | None:
         """The callback of `drain`, once, when it is due. The lock is held."""

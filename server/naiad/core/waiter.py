@@ -5,12 +5,16 @@ from __future__ import annotations
 from _thread import allocate_lock
 from typing import Protocol
 
+LONGEST_WAIT = 3600.0
+"""Seconds. What waits longer than that looks up in between: timeouts have limits that clients could reach."""
+
 
 class Waiter(Protocol):
     def wait(self, timeout: float | None) -> None:
         """Return when there may be work: after a kick (also one from before the call), or `timeout` seconds.
 
-        One thread at a time. May return early for no reason. None waits for ever, 0 only looks.
+        One thread at a time. May return early for no reason. None waits for ever, 0 only looks, and no timeout is
+        larger than LONGEST_WAIT.
         """
 
     def kick(self) -> None:

@@ -1,71 +1,77 @@
-"""Gathering of events: how long a loop waits for more, decided turn by turn."""
+"""Gathering of events: how many a hand-over waits for, decided from what earlier ones met."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from itertools import pairwise
 
-from naiad.frontends.grpc.coalescing import LARGEST_PATIENCE, PATIENCE, TURNS, Coalescing
+import pytest
 
-Arrivals = Callable[[int], int]
-"""How many events there are after so many turns."""
-
-
-def hand_over(coalescing: Coalescing, arrivals: Arrivals) -> tuple[int, int]:
-    """One hand-over: how many events it had, and after how many turns."""
-    for turn in range(TURNS + 1):
-        if coalescing.due(arrivals(turn)):
-            return arrivals(turn), turn
-    raise AssertionError("a hand-over was never due")
+from naiad.frontends.grpc.coalescing import LARGEST_PATIENCE, PATIENCE, Coalescing
 
 
-def alone(_: int) -> int:
-    return 1
-
-
-def one_each(turns: int) -> Arrivals:
-    return lambda turn: 1 + turn // turns
+def hand_over(coalescing: Coalescing, arriving: int) -> bool:
+    """One hand-over while so many events arrive in the time that it may wait; whether it waited in vain."""
+    if arriving >= coalescing.target:
+        coalescing.met(arriving)
+        return False
+    coalescing.gave_up()
+    return True
 
 
 def test_a_lone_event_is_handed_over_at_once() -> None:
     coalescing = Coalescing()
-    assert [hand_over(coalescing, alone) for _ in range(PATIENCE)] == [(1, 0)] * PATIENCE
+    assert [hand_over(coalescing, 1) for _ in range(PATIENCE)] == [False] * PATIENCE
 
 
 def test_a_lone_client_waits_ever_more_rarely() -> None:
     coalescing = Coalescing()
-    waits = [turns for _, turns in (hand_over(coalescing, alone) for _ in range(20 * LARGEST_PATIENCE))]
-    tries = [i for i, turns in enumerate(waits) if turns]
-    assert {waits[i] for i in tries} == {TURNS}
-    assert tries[1] - tries[0] > tries[0]
-    assert sum(1 for i in tries if i >= 10 * LARGEST_PATIENCE) <= 10
+    waited = [hand_over(coalescing, 1) for _ in range(20 * LARGEST_PATIENCE)]
+    tries = [i for i, in_vain in enumerate(waited) if in_vain]
+    assert [later - earlier for earlier, later in pairwise(tries[:5])] == [9, 17, 33, 65]
+    assert sum(waited[10 * LARGEST_PATIENCE :]) <= 10
 
 
-def test_under_load_hand_overs_grow_to_what_arrives_in_time() -> None:
+@pytest.mark.parametrize("arriving", [2, 8, 32])
+def test_under_load_hand_overs_grow_to_what_arrives_in_time(arriving: int) -> None:
     coalescing = Coalescing()
-    sizes = [hand_over(coalescing, one_each(10))[0] for _ in range(500)]
-    assert sizes[0] == 1
-    reachable = 1 + TURNS // 10
-    assert set(sizes[-50:]) <= {reachable - 1, reachable}
+    for _ in range(100 * arriving):
+        hand_over(coalescing, min(arriving, coalescing.target))
+    assert coalescing.target in (arriving, arriving + 1)
+    assert sum(hand_over(coalescing, min(arriving, coalescing.target)) for _ in range(1000)) < 20
 
 
 def test_when_load_ends_hand_overs_shrink_to_one_again() -> None:
     coalescing = Coalescing()
-    for _ in range(500):
-        hand_over(coalescing, one_each(10))
-    waits = [turns for _, turns in (hand_over(coalescing, alone) for _ in range(100))]
-    assert waits[0] == TURNS
-    assert waits.count(0) > 80
+    for _ in range(1000):
+        hand_over(coalescing, min(8, coalescing.target))
+    waited = [hand_over(coalescing, 1) for _ in range(100)]
+    assert waited[0]
+    assert sum(waited) < 20
+    assert coalescing.target <= 2
 
 
-def test_no_event_waits_longer_than_the_limit() -> None:
+def test_a_try_that_succeeds_makes_the_next_ones_frequent_again() -> None:
     coalescing = Coalescing()
-    for _ in range(200):
-        hand_over(coalescing, one_each(1))
-        assert hand_over(coalescing, alone)[1] <= TURNS
+    for _ in range(10 * LARGEST_PATIENCE):
+        hand_over(coalescing, 1)
+    for _ in range(2 * LARGEST_PATIENCE):
+        hand_over(coalescing, 2)
+    assert coalescing.target == 3 or not hand_over(coalescing, 2)
+    grown = 0
+    for _ in range(20 * PATIENCE):
+        grown += not hand_over(coalescing, coalescing.target)
+    assert coalescing.target >= 10
+    assert grown == 20 * PATIENCE
 
 
-def test_events_that_come_in_bulk_are_handed_over_in_bulk_and_at_once() -> None:
+def test_events_that_come_in_bulk_are_handed_over_in_bulk_and_the_target_follows() -> None:
     coalescing = Coalescing()
-    waits = [hand_over(coalescing, lambda _: 32) for _ in range(100)]
-    assert {count for count, _ in waits} == {32}
-    assert sum(1 for _, turns in waits if turns) <= 100 // PATIENCE + 1
+    assert not any(hand_over(coalescing, 32) for _ in range(PATIENCE))
+    assert coalescing.target == 33
+
+
+def test_the_target_is_never_less_than_one() -> None:
+    coalescing = Coalescing()
+    for _ in range(5):
+        coalescing.gave_up()
+        assert coalescing.target == 1

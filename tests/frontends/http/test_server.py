@@ -9,14 +9,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from naiad.core.budget import Budget
 from naiad.core.engine import Engine
 from naiad.frontends.http.server import HttpServer
 
 
 @pytest.fixture
 def engine() -> Engine:
-    return Engine(Budget(1))
+    return Engine()
 
 
 @pytest.fixture

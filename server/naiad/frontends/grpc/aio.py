@@ -1,7 +1,7 @@
 """The transport over grpcio's asyncio server: pure Python, always there.
 
 A thread of its own runs its event loop. Handlers have no (de)serialisers: messages pass as bytes. What the loop
-receives in a few turns goes to the sink in one list (coalescing.py has the reason); one `send` costs at most one
+receives within a short time goes to the sink in one list (coalescing.py has the reason); one `send` costs at most one
 wake-up of the loop.
 
 Message sizes: grpcio refuses with a text of its own what is above the limit that it knows, and that text names no
@@ -22,7 +22,7 @@ from typing import cast
 import grpc
 
 from naiad.frontends.grpc.aio_calls import AioCall, Context, Stream, UnaryCall
-from naiad.frontends.grpc.coalescing import Coalescing
+from naiad.frontends.grpc.coalescing import WAIT, Coalescing
 from naiad.frontends.grpc.transport import (
     STOPPING,
     Event,
@@ -47,6 +47,7 @@ class AioTransport:
         self._settings = settings
         self._events: list[Event] = []
         self._coalescing = Coalescing()
+        self._patience: asyncio.TimerHandle | None = None
         self._posted: deque[Sequence[Reply]] = deque()
         self._scheduled = False
         self._refusal: Trailers | None = None
@@ -163,15 +164,22 @@ class AioTransport:
             self._emptied.set()
 
     def _emit(self, event: Event) -> None:
-        if not self._events:
-            self._loop.call_soon(self._deliver_when_due)
         self._events.append(event)
+        gathered = len(self._events)
+        if gathered == self._coalescing.target:
+            if self._patience is not None:
+                self._patience.cancel()
+            self._loop.call_soon(self._deliver_enough)
+        elif gathered == 1:
+            self._patience = self._loop.call_later(WAIT, self._deliver_few)
 
-    def _deliver_when_due(self) -> None:
-        if self._coalescing.due(len(self._events)):
-            self._deliver()
-        else:
-            self._loop.call_soon(self._deliver_when_due)
+    def _deliver_enough(self) -> None:
+        self._coalescing.met(len(self._events))
+        self._deliver()
+
+    def _deliver_few(self) -> None:
+        self._coalescing.gave_up()
+        self._deliver()
 
     def _deliver(self) -> None:
         events, self._events = self._events, []

@@ -12,6 +12,7 @@ There are three ways, and they give equal results:
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
@@ -189,8 +190,9 @@ def _interned(parsed: pb.ModelInferRequest, header: Header, cache: DecodeCache) 
         return header
     found = cache.headers.get(key)
     if found is None:
-        cache.headers.put(key, header)
-    return found or header
+        found = header._replace(signature=replace(header.signature, interned=True))
+        cache.headers.put(key, found)
+    return found
 
 
 def _learn(message: bytes, fields: Sequence[Field], header: Header, cache: DecodeCache) -> None:
