@@ -109,4 +109,4 @@ class QueueAgainstReference(RuleBasedStateMachine):
 
 
 TestQueueAgainstReference = QueueAgainstReference.TestCase
-TestQueueAgainstReference.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestQueueAgainstReference.settings = settings(max_examples=3000, stateful_step_count=40, deadline=None)
