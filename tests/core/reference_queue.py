@@ -87,19 +87,26 @@ class Reference:
 
     def gone(self, entries: list[Waiting]) -> None:
         self.waiting = [entry for entry in self.waiting if entry not in entries]
-        self.ripe = [k for k in self.ripe if self.ripe_rows(k) or all(k is not entry.key for entry in entries)]
+        for key in {entry.key: None for entry in entries}:
+            if self.delay and self.ripe_rows(key):
+                self.ripe += [] if key in self.ripe else [key]
+            else:
+                self.ripe = [other for other in self.ripe if other is not key]
 
     def due(self) -> int | None:
         if not self.waiting:
             return None
         return self.waiting[0].queued_ns + (0 if self.ripe else self.delay)
 
+    def late(self, now: int) -> bool:
+        return bool(self.waiting) and self.waiting[0].queued_ns + self.delay <= now
+
     def take(self, now: int) -> Taken[Waiting] | None:
         if not self.waiting:
             return None
-        if self.waiting[0].queued_ns + self.delay <= now:
+        if self.late(now):
             return self._take(self.waiting[0].key, self.most, now)
-        return self._take(self.ripe[0], self.ripe_rows(self.ripe[0]), now) if self.ripe else None
+        return self._take(self.ripe[0], min(self.ripe_rows(self.ripe[0]), self.most), now) if self.ripe else None
 
     def _take(self, key: BatchKey, room: int, now: int) -> Taken[Waiting]:
         found: Taken[Waiting] = Taken([], [])

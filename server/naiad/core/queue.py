@@ -133,7 +133,7 @@ class BatchQueue(Generic[E]):
         if not self._ripe:
             return None
         key = next(iter(self._ripe))
-        return self._take_from(key, self._ripe_rows(self._buckets[key]), now_ns)
+        return self._take_from(key, min(self._ripe_rows(self._buckets[key]), self._most), now_ns)
 
     def drain(self) -> Iterable[E]:
         """Take everything out, oldest first, as DONE."""
@@ -170,7 +170,9 @@ class BatchQueue(Generic[E]):
                 break
         if self._delay_ns:
             self._mark(key)
-        if not bucket.live:
+        if bucket.live:
+            bucket.entries = _swept(entries, 2 * bucket.live)
+        else:
             del self._buckets[key]
         self._fifo = _swept(self._fifo, 2 * self._live + _MARGIN)
         return taken
