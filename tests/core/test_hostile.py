@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import threading
-from threading import Thread
+from threading import Event, Thread, get_ident
 
 import numpy as np
 import pytest
@@ -12,13 +12,13 @@ import pytest
 from naiad.core import runners
 from naiad.core.backend import Batch, Result
 from naiad.core.config import DynamicBatching, ModelConfig, QueuePolicy, TensorConfig
-from naiad.core.errors import InvalidArgument
-from naiad.core.types import DataType, InferRequest, Signature, TensorSpec
+from naiad.core.errors import InvalidArgument, NaiadError
+from naiad.core.types import DataType, InferRequest, InferResponse, Signature, TensorSpec
 from naiad.core.validation import LARGE_STRINGS
 from naiad.core.waiter import LONGEST_WAIT
 from tests.core.house import ByHand, House
 from tests.core.reference_queue import queue_of, waiting
-from tests.core.scripted import Scripted, config, eventually, request
+from tests.core.scripted import PATIENCE, Scripted, config, eventually, request
 
 FOR_EVER = 1e11
 """Seconds: more than a lock can be asked to wait."""
@@ -135,6 +135,42 @@ def test_the_runners_are_told_when_cancelling_makes_a_batch_due() -> None:
     assert by_hand.listed == listed + 1
     by_hand.run()
     assert [caller.value() for caller in others] == [4.0, 4.0]
+
+
+class PerThread:
+    """A Responder and a Sink that collect for each thread, as a transport may; the first flush waits for the test."""
+
+    def __init__(self) -> None:
+        self.sink = self
+        self.wire: list[str] = []
+        self.entered = Event()
+        self.proceed = Event()
+        self._held: dict[int, list[str]] = {}
+
+    def send(self, outcome: InferResponse | NaiadError, final: bool) -> None:
+        assert isinstance(outcome, InferResponse)
+        self._held.setdefault(get_ident(), []).append(outcome.id)
+
+    def flush(self) -> None:
+        if not self.entered.is_set():
+            self.entered.set()
+            assert self.proceed.wait(PATIENCE)
+        self.wire += self._held.pop(get_ident(), [])
+
+
+def test_ordered_replies_leave_in_order_from_whichever_thread() -> None:
+    by_hand = ByHand(config(max_batch_size=1, ordered=True), [Scripted(), Scripted()])
+    transport = PerThread()
+    by_hand.submit(request(1.0), transport)
+    by_hand.submit(request(2.0), transport)
+    first, second = by_hand.take(), by_hand.take()
+    other = Thread(target=by_hand.version.execute, args=(first,))
+    other.start()
+    assert transport.entered.wait(PATIENCE)
+    by_hand.version.execute(second)
+    transport.proceed.set()
+    other.join()
+    assert transport.wire == ["1.0", "2.0"]
 
 
 class Strings:

@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from queue import SimpleQueue
 from threading import Event, Thread, get_ident
+from time import monotonic_ns
 from typing import cast
 
 import pytest
 
+from naiad.core import runners
 from naiad.core.instance import Instance
 from naiad.core.runners import RunnerPool
 from naiad.core.strategy import Run
@@ -323,6 +325,22 @@ class Failing(Job):
         raise RuntimeError("a mistake of the server")
 
 
+class Planned(Job):
+    """A version of which each look only tells when the next one is due."""
+
+    def __init__(self, *due_ns: int | None) -> None:
+        super().__init__(SHORT, lambda: None)
+        self.looks: SimpleQueue[int] = SimpleQueue()
+        self._due_ns = list(due_ns)
+
+    def take(self, now_ns: int, instance: object = None) -> Next:
+        self.looks.put(now_ns)
+        return Next(None, due_ns=self._due_ns.pop(0) if self._due_ns else None)
+
+    def await_look(self) -> int:
+        return self.looks.get(timeout=PATIENCE)
+
+
 @pytest.fixture
 def pool() -> Iterator[RunnerPool]:
     timer = Timer()
@@ -332,6 +350,32 @@ def pool() -> Iterator[RunnerPool]:
     yield pool
     pool.stop()
     timer.stop()
+
+
+def test_an_earlier_time_takes_the_place_of_a_later_one(pool: RunnerPool) -> None:
+    start = monotonic_ns()
+    late, early, end = (start + ms * 1_000_000 for ms in (30, 10, 35))
+    version, last = Planned(late, early), Planned(end)
+    for planned in (version, last, version):
+        pool.list(planned)
+        planned.await_look()
+    assert early <= version.await_look() < end
+    assert last.await_look() >= end
+    assert version.looks.empty()
+
+
+def test_a_long_run_goes_on_where_no_further_thread_can_be_started(
+    house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Refused(Thread):
+        def start(self) -> None:
+            raise RuntimeError("can't start new thread")
+
+    serve(house, "long", LONG)
+    monkeypatch.setattr(runners, "Thread", Refused)
+    assert ask(house, "long").value() == 2.0
+    assert house.pool.threads == 1
+    assert "no further runner could be started beside 1" in caplog.text
 
 
 @pytest.mark.parametrize("average_ns", [SHORT, LONG])
