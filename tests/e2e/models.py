@@ -29,6 +29,7 @@ def identity(
     return directory
 
 
-def ask(model: str, *values: float, request_id: str = "") -> Any:
-    """Return the request of as many rows as there are values."""
-    return request(model, Given("INPUT0", "FP32", [len(values), 1], fp32(values)), request_id=request_id)
+def ask(model: str, *values: float, request_id: str = "", width: int = 1) -> Any:
+    """Return the request of as many rows as there are values, each `width` times; other widths, other batches."""
+    repeated = [value for value in values for _ in range(width)]
+    return request(model, Given("INPUT0", "FP32", [len(values), width], fp32(repeated)), request_id=request_id)
