@@ -6,6 +6,8 @@ import pytest
 
 from tests.requirements import required
 
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # before any test imports ONNX Runtime
+
 
 def pytest_configure() -> None:
     try:

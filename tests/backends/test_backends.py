@@ -74,3 +74,13 @@ def test_gpus_are_those_that_the_backends_module_tells(monkeypatch: pytest.Monke
     monkeypatch.setattr(module, "gpus", lambda: (0, 2), raising=False)
     monkeypatch.setitem(sys.modules, module.__name__, module)
     assert backends.gpus("onnxruntime") == (0, 2)
+
+
+def test_onnx_runtime_does_not_report_to_its_maker() -> None:
+    """It decides when it is first imported, so this is asked in a process of its own."""
+    program = (
+        "import os; os.environ.pop('ORT_DISABLE_TELEMETRY', None); from naiad import backends; "
+        "backends.create('onnxruntime', backends.BackendOptions(1)); print(os.environ['ORT_DISABLE_TELEMETRY'])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "1"

@@ -6,6 +6,7 @@ it. Each module has a function `gpus`, which tells the ordinals that its framewo
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -33,12 +34,16 @@ class BackendOptions:
 
 
 class _Entry(NamedTuple):
-    """A backend's module and class, the framework it imports, and how to install that."""
+    """A backend's module and class, the framework it imports, and how to install that.
+
+    environment: variables to set before the framework is imported, unless the user has set them.
+    """
 
     module: str
     name: str
     framework: str = ""
     install: str = ""
+    environment: tuple[tuple[str, str], ...] = ()
 
 
 _SERVED = {
@@ -48,6 +53,7 @@ _SERVED = {
         "OnnxRuntimeBackend",
         "onnxruntime",
         "pip install 'naiad[cpu]', or 'naiad[gpu]' for NVIDIA GPUs",
+        (("ORT_DISABLE_TELEMETRY", "1"),),  # its Linux wheels of 1.29 and newer report to their maker otherwise
     ),
 }
 _NOT_YET = ("pytorch", "tensorrt")
@@ -83,6 +89,8 @@ def gpus(name: str) -> tuple[int, ...]:
 
 
 def _load(entry: _Entry) -> ModuleType:
+    for variable, value in entry.environment:
+        os.environ.setdefault(variable, value)
     try:
         return import_module(entry.module)
     except ModuleNotFoundError as error:
