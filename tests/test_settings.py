@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,37 @@ def test_a_flag_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("NAIAD_GRPC_PORT", "1234")
     assert Settings.parse([]).grpc_port == 1234
     assert Settings.parse(["--grpc-port", "5678"]).grpc_port == 5678
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "expected"),
+    [
+        ("MODEL_REPOSITORY", "repo", [Path("repo")]),
+        ("MODEL_REPOSITORY", f"a,b{os.pathsep}c", [Path("a,b"), Path("c")]),
+        ("MODEL_REPOSITORY", f'["a{os.pathsep}b", "c"]', [Path(f"a{os.pathsep}b"), Path("c")]),
+        ("MODEL_REPOSITORY", "", []),
+        ("BACKEND_CONFIG", "onnxruntime,a=b:c", ["onnxruntime,a=b:c"]),
+        ("BACKEND_CONFIG", '["x,a=b", "y,c=d"]', ["x,a=b", "y,c=d"]),
+    ],
+)
+def test_a_list_in_the_environment_is_json_or_a_plain_value(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, expected: list[object]
+) -> None:
+    monkeypatch.setenv(f"NAIAD_{variable}", value)
+    assert getattr(Settings.parse([]), variable.lower()) == expected
+
+
+def test_a_list_of_flags_wins_over_that_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NAIAD_MODEL_REPOSITORY", "theirs")
+    assert Settings.parse(["--model-repository=mine"]).model_repository == [Path("mine")]
+
+
+def test_a_list_in_the_environment_that_is_broken_json_is_told_on_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NAIAD_MODEL_REPOSITORY", '["repo')
+    with pytest.raises(BadSettings) as caught:
+        Settings.parse([])
+    assert str(caught.value).startswith("NAIAD_MODEL_REPOSITORY: got '[\"repo', expected a JSON list: ")
+    assert "\n" not in str(caught.value)
 
 
 def test_backend_options_are_sorted_by_backend() -> None:
@@ -37,6 +69,10 @@ def test_backend_options_are_sorted_by_backend() -> None:
         (["--backend-config", "onnxruntime"], "--backend-config", "expected BACKEND,KEY=VALUE"),
         (["--log-level", "loud"], "--log-level", "'debug', 'info', 'warning' or 'error'"),
         (["--exit-timeout-secs", "-1"], "--exit-timeout-secs", "greater than or equal to 0"),
+        (["--exit-timeout-secs", "inf"], "--exit-timeout-secs", "finite"),
+        (["--shutdown-delay-secs", "nan"], "--shutdown-delay-secs", "finite"),
+        (["--shutdown-delay-secs", "90000"], "--shutdown-delay-secs", "less than or equal to 86400"),
+        (["--model-load-timeout-secs", "inf"], "--model-load-timeout-secs", "finite"),
     ],
 )
 def test_a_bad_value_is_told_with_its_flag_what_was_got_and_what_is_expected(

@@ -45,7 +45,10 @@ def serve(context: typer.Context) -> None:
         raise typer.Exit(2) from None
 
 
-@app.command(help="Say what would be served from repositories, and everything that is wrong with them.")
+@app.command(
+    help="Say what would be served from repositories, and everything that is wrong with them. "
+    "Exit code 1 says that something would not be served; warnings do not count."
+)
 def check(
     repositories: Annotated[list[Path], typer.Argument(help="Repositories, or single model directories.")],
     *,

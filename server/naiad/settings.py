@@ -1,22 +1,43 @@
 """Every setting of the process, once: its type, default, help text, flag and environment variable.
 
 A setting `some_name` is the flag `--some-name` and the environment variable `NAIAD_SOME_NAME`; a flag wins.
-Lists repeat the flag (a JSON list in the environment). Only cli and app read this; everything below gets values.
+Lists repeat the flag; in the environment they are a JSON list, or one plain value, of `model_repository` also several
+with `os.pathsep` between them. Only cli and app read this; everything below gets values.
 """
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, get_origin
+from typing import Any, Literal, get_origin
 
 from pydantic import Field, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+
+from naiad.observability.logs import Level
+
+LONGEST_SECS = 86_400
 
 
 class BadSettings(Exception):
     """A setting has no usable value; the text has one line per mistake."""
+
+
+class _Environment(EnvSettingsSource):
+    """The environment, whose lists need not be JSON."""
+
+    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
+        if not value.startswith("["):
+            values = value.split(os.pathsep) if field_name == "model_repository" else [value]
+            return [each for each in values if each]
+        try:
+            return super().decode_complex_value(field_name, field, value)
+        except ValueError as error:
+            variable = f"{self.env_prefix}{field_name}".upper()
+            raise BadSettings(f"{variable}: got {value!r}, expected a JSON list: {error}") from None
 
 
 class Settings(BaseSettings):
@@ -36,6 +57,13 @@ class Settings(BaseSettings):
         "none", description="When models are loaded: none loads everything once, at the start."
     )
     model_load_thread_count: int = Field(4, ge=1, le=256, description="How many versions load at the same time.")
+    model_load_timeout_secs: float = Field(
+        300,
+        ge=0,
+        le=LONGEST_SECS,
+        allow_inf_nan=False,
+        description="How long one version may take to load before it counts as failed; 0: as long as it wants.",
+    )
     backend_config: list[str] = Field(
         default_factory=list, description="BACKEND,KEY=VALUE: an option of a backend. May be repeated."
     )
@@ -56,10 +84,20 @@ class Settings(BaseSettings):
         0, ge=0, description="Bytes of requests that may be on their way; 0: a quarter of the memory there is."
     )
     shutdown_delay_secs: float = Field(
-        0, ge=0, description="How long to serve on after SIGTERM, for load balancers to notice."
+        0,
+        ge=0,
+        le=LONGEST_SECS,
+        allow_inf_nan=False,
+        description="How long to serve on after SIGTERM, for load balancers to notice.",
     )
-    exit_timeout_secs: float = Field(30, ge=0, description="How long stopping may take before the process just ends.")
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="The least level to log.")
+    exit_timeout_secs: float = Field(
+        30,
+        ge=0,
+        le=LONGEST_SECS,
+        allow_inf_nan=False,
+        description="How long stopping may take before the process just ends.",
+    )
+    log_level: Level = Field("info", description="The least level to log.")
 
     @field_validator("model_control_mode")
     @classmethod
@@ -84,6 +122,18 @@ class Settings(BaseSettings):
             return cls(_cli_parse_args=_quote_lists(arguments, cls._repeated()))  # type: ignore[call-arg]
         except ValidationError as error:
             raise BadSettings("\n".join(_line(mistake) for mistake in error.errors())) from None
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - its caller names it
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - its caller names it
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - its caller names it
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - its caller names it
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """What there is beside the command line: the environment."""
+        return (_Environment(settings_cls),)
 
     @classmethod
     def _repeated(cls) -> frozenset[str]:

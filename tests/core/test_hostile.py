@@ -126,12 +126,13 @@ def test_cancelling_one_can_make_a_preferred_size_of_the_others() -> None:
     assert taken.batch == others
 
 
-def test_the_runners_are_told_when_cancelling_makes_a_batch_due() -> None:
+@pytest.mark.parametrize("how", ["cancel", "expire"])
+def test_the_runners_are_told_when_a_request_that_ends_makes_a_batch_due(how: str) -> None:
     by_hand = ByHand(config(preferred=(4, 8), delay_us=3_600_000_000), [Scripted()])
     odd, *others = [by_hand.infer(request(float(rows), rows=rows)) for rows in (1, 2, 2)]
     by_hand.look()
     listed = by_hand.listed
-    odd.cancel()
+    getattr(odd.pending, how)()
     assert by_hand.listed == listed + 1
     by_hand.run()
     assert [caller.value() for caller in others] == [4.0, 4.0]

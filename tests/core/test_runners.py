@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from queue import SimpleQueue
 from threading import Event, Thread, get_ident
-from time import monotonic_ns
 from typing import cast
 
 import pytest
@@ -325,22 +324,6 @@ class Failing(Job):
         raise RuntimeError("a mistake of the server")
 
 
-class Planned(Job):
-    """A version of which each look only tells when the next one is due."""
-
-    def __init__(self, *due_ns: int | None) -> None:
-        super().__init__(SHORT, lambda: None)
-        self.looks: SimpleQueue[int] = SimpleQueue()
-        self._due_ns = list(due_ns)
-
-    def take(self, now_ns: int, instance: object = None) -> Next:
-        self.looks.put(now_ns)
-        return Next(None, due_ns=self._due_ns.pop(0) if self._due_ns else None)
-
-    def await_look(self) -> int:
-        return self.looks.get(timeout=PATIENCE)
-
-
 @pytest.fixture
 def pool() -> Iterator[RunnerPool]:
     timer = Timer()
@@ -352,16 +335,19 @@ def pool() -> Iterator[RunnerPool]:
     timer.stop()
 
 
-def test_an_earlier_time_takes_the_place_of_a_later_one(pool: RunnerPool) -> None:
-    start = monotonic_ns()
-    late, early, end = (start + ms * 1_000_000 for ms in (30, 10, 35))
-    version, last = Planned(late, early), Planned(end)
-    for planned in (version, last, version):
-        pool.list(planned)
-        planned.await_look()
-    assert early <= version.await_look() < end
-    assert last.await_look() >= end
-    assert version.looks.empty()
+def test_an_earlier_time_takes_the_place_of_a_later_one_and_not_the_other_way() -> None:
+    """The threads are left out: times are handed in."""
+    pool, version = RunnerPool(ConditionWaiter(), Timer()), Job(SHORT, lambda: None)
+    for due_ns in (300, 100, 200):
+        pool._schedule(version, Next(None, due_ns=due_ns))
+    assert len(pool._delayed) == 2
+    pool._move_due(99)
+    assert not pool._ready
+    for now_ns in (100, 200, 300):
+        pool._move_due(now_ns)
+        assert list(pool._ready) == [version]
+    assert not pool._delayed
+    assert not pool._due
 
 
 def test_a_long_run_goes_on_where_no_further_thread_can_be_started(

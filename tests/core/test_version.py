@@ -92,12 +92,11 @@ def test_when_a_run_raises_all_are_told_and_the_instance_goes_on(
 def test_an_instance_whose_executable_is_lost_is_not_used_again_and_the_others_are() -> None:
     lost, sound = Scripted(), Scripted()
     lost.raises = sound.raises = ExecutableLost("the worker died")
-    by_hand = ByHand(config(), [lost, sound])
-    caller = by_hand.infer(request(1.0))
+    by_hand = ByHand(config(max_batch_size=1), [lost, sound])
+    caller, answered = by_hand.infer(request(1.0)), by_hand.infer(request(2.0))
     by_hand.run()
     assert str(caller.error()) == "the worker died"
     lost.raises = sound.raises = None
-    answered = by_hand.infer(request(2.0))
     run = by_hand.take()
     waits = by_hand.infer(request(3.0))
     assert by_hand.look().run is None

@@ -9,11 +9,12 @@ import grpc
 import pytest
 
 from tests.conformance.messages import Given, fp32, request
-from tests.e2e.models import ask, identity
+from tests.e2e.models import ask, ended, identity, send
 from tests.e2e.server import PATIENCE, Server
 
 RUN_MS = 500
 KIB = 1024
+OK, UNAVAILABLE = grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE
 
 
 def wide(model: str, nbytes: int) -> Any:
@@ -21,18 +22,12 @@ def wide(model: str, nbytes: int) -> Any:
     return request(model, Given("INPUT0", "FP32", [1, floats], fp32([0.5] * floats)))
 
 
-def refusal(call: Any) -> Any:
-    error = call.exception(PATIENCE)
-    assert isinstance(error, grpc.RpcError)
-    return error
-
-
 def outcomes(calls: Sequence[Any]) -> Counter[grpc.StatusCode]:
     return Counter(call.code() for call in calls)
 
 
-def pushback(error: Any) -> list[str]:
-    return [value for key, value in error.trailing_metadata() if key == "grpc-retry-pushback-ms"]
+def pushback(call: Any) -> list[str]:
+    return [value for key, value in call.trailing_metadata() if key == "grpc-retry-pushback-ms"]
 
 
 def test_a_message_above_the_limit_is_refused_by_the_flag_s_name(tmp_path: Path) -> None:
@@ -59,52 +54,40 @@ def test_large_messages_pass_both_ways_by_default(tmp_path: Path) -> None:
 def test_a_full_queue_refuses_at_once_and_asks_not_to_retry(tmp_path: Path) -> None:
     policy = "dynamic_batching { default_queue_policy { max_queue_size: 2 } }"
     with Server(identity(tmp_path, "busy", RUN_MS, more=policy)) as server:
-        running = server.stub.ModelInfer.future(ask("busy", 0), timeout=PATIENCE)
-        server.statistics("busy")
-        queued = [server.stub.ModelInfer.future(ask("busy", 1), timeout=PATIENCE) for _ in range(2)]
-        server.statistics("busy")
-        error = refusal(server.stub.ModelInfer.future(ask("busy", 2, request_id="third"), timeout=PATIENCE))
-        assert not running.done()
-        assert (error.code(), error.details()) == (
-            grpc.StatusCode.UNAVAILABLE,
-            "[request id: third] Exceeds maximum queue size",
-        )
-        assert pushback(error) == ["-1"]
-        assert outcomes([running, *queued]) == {grpc.StatusCode.OK: 3}
+        message = ask("busy", 1, request_id="seven")
+        calls = list(ended(server.stub.ModelInfer.future(message, timeout=PATIENCE) for _ in range(10)))
         counted = server.statistics("busy").inference_stats
-    assert (counted.success.count, counted.fail.count) == (3, 1)
+    assert outcomes(calls)[OK] in {2, 3}  # the queue's two, and one more if it ran by the time the third came
+    refused = calls[: outcomes(calls)[UNAVAILABLE]]
+    assert outcomes(refused) == {UNAVAILABLE: 10 - outcomes(calls)[OK]}  # all before the first answer
+    assert {call.details() for call in refused} == {"[request id: seven] Exceeds maximum queue size"}
+    assert [pushback(call) for call in refused] == [["-1"]] * len(refused)
+    assert (counted.success.count, counted.fail.count) == (10 - len(refused), len(refused))
 
 
 def test_a_queue_without_a_limit_of_its_own_has_the_server_s(tmp_path: Path) -> None:
     with Server(identity(tmp_path, "busy", RUN_MS), flags=["--max-queue-size=1"]) as server:
-        running = server.stub.ModelInfer.future(ask("busy", 0), timeout=PATIENCE)
-        server.statistics("busy")
-        calls = [server.stub.ModelInfer.future(ask("busy", 1), timeout=PATIENCE) for _ in range(3)]
-        assert outcomes(calls) == {grpc.StatusCode.OK: 1, grpc.StatusCode.UNAVAILABLE: 2}
-        assert running.code() is grpc.StatusCode.OK
+        calls = list(ended(send(server, "busy", *range(6))))
+    assert outcomes(calls)[OK] in {1, 2}
+    assert outcomes(calls[: 6 - outcomes(calls)[OK]]) == {UNAVAILABLE: 6 - outcomes(calls)[OK]}
 
 
 def test_a_queue_timeout_is_told_while_the_model_is_busy(tmp_path: Path) -> None:
     policy = "dynamic_batching { default_queue_policy { default_timeout_microseconds: 50000 } }"
     with Server(identity(tmp_path, "busy", RUN_MS, more=policy)) as server:
-        running = server.stub.ModelInfer.future(ask("busy", 0), timeout=PATIENCE)
-        server.statistics("busy")
-        error = refusal(server.stub.ModelInfer.future(ask("busy", 1), timeout=PATIENCE))
-        assert not running.done()
-        assert (error.code(), error.details()) == (grpc.StatusCode.UNAVAILABLE, "Request timeout expired")
-        assert running.code() is grpc.StatusCode.OK
+        *late, answered = ended(send(server, "busy", 1, 2, 3))
+        assert answered.code() is OK
+        assert {(call.code(), call.details()) for call in late} == {(UNAVAILABLE, "Request timeout expired")}
         assert server.statistics("busy").execution_count == 1
 
 
 def test_bytes_in_flight_are_bounded_and_free_again_after_the_answers(tmp_path: Path) -> None:
     repository = identity(tmp_path, "busy", RUN_MS, dims=-1)
     with Server(repository, flags=[f"--max-bytes-in-flight={100 * KIB}"]) as server:
-        held = server.stub.ModelInfer.future(wide("busy", 60 * KIB), timeout=PATIENCE)
-        server.statistics("busy")
-        error = refusal(server.stub.ModelInfer.future(wide("busy", 60 * KIB), timeout=PATIENCE))
-        assert not held.done()
-        assert error.code() is grpc.StatusCode.UNAVAILABLE
-        assert str(100 * KIB) in error.details()
-        assert pushback(error) == ["-1"]
-        assert held.code() is grpc.StatusCode.OK
-        assert server.stub.ModelInfer.future(wide("busy", 60 * KIB), timeout=PATIENCE).code() is grpc.StatusCode.OK
+        message = wide("busy", 60 * KIB)
+        *refused, answered = ended(server.stub.ModelInfer.future(message, timeout=PATIENCE) for _ in range(3))
+        assert answered.code() is OK
+        assert outcomes(refused) == {UNAVAILABLE: 2}
+        assert [pushback(call) for call in refused] == [["-1"], ["-1"]]
+        assert all(str(100 * KIB) in call.details() for call in refused)
+        assert server.stub.ModelInfer.future(message, timeout=PATIENCE).code() is OK

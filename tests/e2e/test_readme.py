@@ -17,7 +17,7 @@ PROMISED = ("digit 0", "language de")
 def root(tmp_path: Path) -> Path:
     """A directory that looks like the repository's root, with models of the reader's own."""
     for each in ROOT.iterdir():
-        if each.name in {".venv", "Makefile", "requirements", "pyproject.toml", "model_repository", "tests"}:
+        if each.name in {".venv", "Makefile", "clients", "requirements", "pyproject.toml", "model_repository", "tests"}:
             (tmp_path / each.name).symlink_to(each)
     (tmp_path / "models").symlink_to(SAMPLES)
     return tmp_path

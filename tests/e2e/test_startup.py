@@ -1,5 +1,6 @@
 """Starting: what keeps the server from it is one clear line; what does not, is told and left out."""
 
+import os
 import re
 import socket
 import subprocess
@@ -11,7 +12,7 @@ from tritonclient.grpc import service_pb2
 
 from tests.e2e.models import ask, identity
 from tests.e2e.server import PATIENCE, Server, command
-from tests.models.build import add_sub
+from tests.models.build import add_sub, mlp
 
 CANNOT_START = 2
 
@@ -30,16 +31,23 @@ def taken() -> Iterator[int]:
         yield listener.getsockname()[1]
 
 
-def serve(*arguments: str) -> subprocess.CompletedProcess[str]:
+def serve(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run `naiad serve` to its end, which must come by itself."""
-    done = subprocess.run(command("serve", *arguments), capture_output=True, text=True, timeout=PATIENCE, check=False)
+    done = subprocess.run(
+        command("serve", *arguments),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+        env=os.environ | environment,
+    )
     assert "Traceback" not in done.stderr, done.stderr
     return done
 
 
-def complaint(*arguments: str) -> str:
+def complaint(*arguments: str, **environment: str) -> str:
     """Return the one line with which `naiad serve` says that it cannot start."""
-    done = serve(*arguments)
+    done = serve(*arguments, **environment)
     assert done.returncode == CANNOT_START, done.stderr
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("naiad serve: ")]
     return line
@@ -80,6 +88,17 @@ def test_a_bad_flag_is_named(repository: Path, argument: str, told: str) -> None
     assert told in done.stderr
 
 
+def test_a_repository_may_be_named_by_the_environment(tmp_path: Path) -> None:
+    missing = tmp_path / "nowhere"
+    assert str(missing) in complaint("--grpc-port=0", "--http-port=0", NAIAD_MODEL_REPOSITORY=str(missing))
+
+
+def test_a_bad_list_in_the_environment_is_one_line() -> None:
+    line = complaint("--grpc-port=0", "--http-port=0", NAIAD_MODEL_REPOSITORY='["models"')
+    assert "NAIAD_MODEL_REPOSITORY" in line
+    assert "expected a JSON list" in line
+
+
 def test_help_lists_the_settings_and_starts_nothing() -> None:
     done = serve("--help")
     assert done.returncode == 0
@@ -102,6 +121,31 @@ def test_a_model_that_fails_leaves_the_others_serving_and_says_why(repository: P
     assert "max_batch_size" in reasons["misspelt"]
     for name in ("garbage", "misspelt"):
         assert reasons[name].splitlines()[0] in server.log
+
+
+def test_names_that_are_markup_control_characters_or_no_text_are_shown_and_stop_nothing(repository: Path) -> None:
+    (repository / "markup").mkdir()
+    (repository / "markup" / "config.pbtxt").write_text('name: "[/a]"')
+    (repository / "[b]red" / "1").mkdir(parents=True)
+    (repository / "line\n2026-01-01 forged\x1b[31m" / "1").mkdir(parents=True)
+    Path(os.fsdecode(os.fsencode(repository) + b"/no\xfftext/1")).mkdir(parents=True)
+    with Server(repository) as server:
+        server.line(re.compile(r"\] ready"))
+        index = server.stub.RepositoryIndex(service_pb2.RepositoryIndexRequest(), timeout=PATIENCE).models
+        assert {"echo", "markup", "[b]red", "no\\udcfftext"} < {entry.name for entry in index}
+        assert [entry.state for entry in index].count("READY") == 1
+        assert "[/a]" in next(entry.reason for entry in index if entry.name == "markup")
+    assert not [line for line in server.log.splitlines() if line.startswith("2026-01-01 forged")]
+    assert "\x1b" not in server.log
+    assert "[b]red" in server.log
+
+
+def test_a_load_that_takes_too_long_fails_and_the_server_gets_ready(repository: Path) -> None:
+    mlp(repository / "long" / "1" / "model.onnx", [8] * 800)
+    with Server(repository, flags=["--model-load-timeout-secs=0.05"]) as server:
+        index = server.stub.RepositoryIndex(service_pb2.RepositoryIndexRequest(), timeout=PATIENCE).models
+        assert [(e.name, e.state) for e in index] == [("echo", "READY"), ("long", "UNAVAILABLE")]
+        assert "--model-load-timeout-secs" in index[1].reason
 
 
 def test_a_failed_version_leaves_its_sibling_serving(repository: Path) -> None:

@@ -1,6 +1,11 @@
 """Stopping: health first, then what was queued is answered, new requests are refused, and nothing hangs."""
 
+import fcntl
+import os
+import re
 import signal
+import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,9 +13,11 @@ from typing import Any
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2
+from tritonclient.grpc import service_pb2
 
-from tests.e2e.models import ask, identity
-from tests.e2e.server import PATIENCE, SERVING, Server
+from tests.e2e.models import ask, busy, identity
+from tests.e2e.server import PATIENCE, SERVING, Server, command
+from tests.models.build import mlp
 
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 RUN_MS = 400
@@ -31,30 +38,37 @@ def statuses(stream: Any) -> Iterator[int]:
         assert error.code() in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}, error  # noqa: PT017
 
 
-def send(server: Server, model: str, *values: float) -> list[Any]:
-    """Send a request of one row for each value, and return the calls once the server has read them all."""
-    calls = [server.stub.ModelInfer.future(ask(model, value), timeout=PATIENCE) for value in values]
-    server.statistics(model)  # behind them on the same connection
-    return calls
+def hang(server: Server) -> Any:
+    """Give the server a run that does not end; return the call, once another one has waited behind it in vain."""
+    hung = server.stub.ModelInfer.future(ask("stuck", 1), timeout=PATIENCE)
+    behind = server.stub.ModelInfer.future(ask("stuck", 2), timeout=RUN_MS / 1000)
+    assert behind.exception(PATIENCE).code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    return hung
 
 
-def refusal(server: Server) -> grpc.RpcError:
-    with pytest.raises(grpc.RpcError) as refused:
-        server.stub.ModelInfer(ask("slow", 9), timeout=PATIENCE)
-    return refused.value
+def wait_for_refusals(server: Server) -> None:
+    """Return when the server has begun to refuse: health turns a moment before."""
+    began = time.monotonic()
+    code = grpc.StatusCode.OK
+    while code is grpc.StatusCode.OK and time.monotonic() - began < PATIENCE:
+        request = service_pb2.ModelMetadataRequest(name="slow")
+        code = server.stub.ModelMetadata.future(request, timeout=PATIENCE).code()
+    assert code is grpc.StatusCode.UNAVAILABLE
 
 
 def test_health_says_it_first_then_the_queue_is_answered_and_new_requests_are_refused(repository: Path) -> None:
     with Server(repository) as server:
         watch = statuses(server.watch_health(""))
         assert next(watch) == SERVING
-        calls = send(server, "slow", 1, 2, 3, 4)
+        calls = busy(server, "slow", 1, 2, 3, 4)
         server.signal(signal.SIGTERM)
         assert next(watch) == NOT_SERVING
-        assert not calls[-1].done()
-        assert refusal(server).code() is grpc.StatusCode.UNAVAILABLE
-        answered = [call.result().raw_output_contents for call in calls]
-        assert len(answered) == 4
+        wait_for_refusals(server)
+        with pytest.raises(grpc.RpcError) as refused:
+            server.stub.ModelInfer(ask("slow", 9), timeout=PATIENCE)
+        assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
+        assert not all(call.done() for call in calls)
+        assert [call.code() for call in calls] == [grpc.StatusCode.OK] * 3
         assert list(watch) == []
         server.wait(0)
 
@@ -80,7 +94,7 @@ def test_during_the_shutdown_delay_requests_are_still_served(repository: Path) -
 
 def test_a_hung_run_delays_the_end_by_no_more_than_the_exit_timeout(repository: Path) -> None:
     with Server(repository, flags=["--exit-timeout-secs=1"]) as server:
-        (call,) = send(server, "stuck", 1)
+        call = hang(server)
         stopped = server.signal(signal.SIGTERM)
         assert server.wait(1) - stopped >= 1
         assert call.exception(PATIENCE).code() is grpc.StatusCode.UNAVAILABLE
@@ -90,7 +104,7 @@ def test_a_second_signal_ends_it_at_once(repository: Path) -> None:
     with Server(repository, flags=["--exit-timeout-secs=500"]) as server:
         watch = statuses(server.watch_health(""))
         assert next(watch) == SERVING
-        send(server, "stuck", 1)
+        hang(server)
         server.signal(signal.SIGTERM)
         assert next(watch) == NOT_SERVING
         server.signal(signal.SIGTERM)
@@ -99,7 +113,7 @@ def test_a_second_signal_ends_it_at_once(repository: Path) -> None:
 
 def test_ctrl_c_stops_it_the_same_way(repository: Path) -> None:
     with Server(repository) as server:
-        calls = send(server, "slow", 1, 2)
+        calls = busy(server, "slow", 1, 2, 3)
         server.signal(signal.SIGINT)
         assert [call.code() for call in calls] == [grpc.StatusCode.OK] * 2
         server.wait(0)
@@ -115,3 +129,46 @@ def test_a_signal_while_models_still_load_stops_it(repository: Path) -> None:
     with Server(repository, until_ready=False) as server:
         server.signal(signal.SIGTERM)
         server.wait(0)
+
+
+def test_a_signal_while_native_code_loads_models_stops_it_with_0(tmp_path: Path) -> None:
+    model = mlp(tmp_path / "deep.onnx", [8] * 800)
+    for number in range(24):
+        version = tmp_path / "models" / f"deep{number}" / "1"
+        version.mkdir(parents=True)
+        (version / "model.onnx").symlink_to(model)
+    flags = ["--model-load-thread-count=8"]
+    with Server(tmp_path / "models", flags=flags, until_ready=False) as server:
+        server.line(re.compile("can be batched"))
+        server.signal(signal.SIGTERM)
+        server.wait(0)
+    assert "] ready" not in server.log
+
+
+def test_a_log_that_nobody_reads_holds_up_no_end(repository: Path) -> None:
+    reader, writer = os.pipe()
+    flags = ["--grpc-port=0", "--http-port=0", f"--model-repository={repository}", "--exit-timeout-secs=1"]
+    with subprocess.Popen(command("serve", *flags), stderr=writer) as process:
+        try:
+            with open(reader, "rb", buffering=0, closefd=False) as log:
+                assert any(b"] ready" in line for line in log)
+            fill(writer)
+            process.terminate()
+            assert process.wait(PATIENCE) == 1
+        finally:
+            process.kill()
+            os.close(reader)
+            os.close(writer)
+
+
+def fill(pipe: int) -> None:
+    """Write to a pipe until it takes no more; afterwards writing to it blocks, as before."""
+    flags = fcntl.fcntl(pipe, fcntl.F_GETFL)
+    os.set_blocking(pipe, False)
+    for size in (4096, 1):
+        try:
+            while os.write(pipe, b"." * size):
+                pass
+        except BlockingIOError:
+            continue
+    fcntl.fcntl(pipe, fcntl.F_SETFL, flags)

@@ -90,8 +90,12 @@ async def test_all_digits_at_once_over_asyncio_get_exactly_the_offline_accuracy(
 
 def test_callbacks_of_the_client_get_every_answer_under_its_own_id(client: Any, digits: Examples) -> None:
     arrived: SimpleQueue[tuple[Any, Any]] = SimpleQueue()
+
+    def answer(result: Any, error: Any) -> None:
+        arrived.put((result, error))
+
     for at, image in enumerate(digits.input):
-        client.async_infer("digits", images(image[np.newaxis]), lambda *each: arrived.put(each), request_id=str(at))
+        client.async_infer("digits", images(image[np.newaxis]), answer, request_id=str(at))
     ended = [arrived.get(timeout=PATIENCE) for _ in digits.input]
     assert [error for _, error in ended if error] == []
     answers = {int(result.get_response().id): int(result.as_numpy("label")[0, 0]) for result, _ in ended}

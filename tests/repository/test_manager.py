@@ -8,13 +8,17 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from threading import Event
+from typing import cast
 
 import pytest
 
-from naiad.core.backend import Executable, ModelFiles
+from naiad.core.backend import Backend, Executable, ModelFiles
 from naiad.core.config import Device, DynamicBatching, InstanceGroup, Kind, ModelConfig, QueuePolicy
 from naiad.core.engine import IndexEntry
 from naiad.core.errors import InvalidArgument, NaiadError, NotFound, Unavailable
+from naiad.core.version import Version
+from naiad.repository import publishing
+from naiad.repository.loaders import Loaders
 from naiad.repository.loading import Backends, Loaded, Loader, Threads, resolve_groups
 from naiad.repository.manager import Candidate, Manager
 from naiad.repository.resolve import Resolved
@@ -27,13 +31,16 @@ FILES = ModelFiles(Path("m"), Path("m/1"), None)
 class ScriptedBackend:
     """Loads Scripted executables, or raises what its plan says for the model."""
 
-    def __init__(self, plan: Mapping[str, Exception | Event]) -> None:
+    def __init__(self, plan: Mapping[str, BaseException | Event]) -> None:
         self._plan = plan
+        self.stubborn: BaseException | None = None
         self.executables: list[Scripted] = []
         self.closed = False
         self.shared = True
+        self.model = ""
 
     def complete(self, config: ModelConfig, files: ModelFiles) -> ModelConfig:
+        self.model = config.name
         trouble = self._plan.get(config.name)
         if isinstance(trouble, Event):
             assert trouble.wait(PATIENCE)
@@ -49,20 +56,23 @@ class ScriptedBackend:
 
     def close(self) -> None:
         self.closed = True
+        if self.stubborn is not None:
+            raise self.stubborn
 
 
 class Site:
-    """A manager over candidates that a test names."""
+    """A manager over candidates that a test names, with two loader threads."""
 
     def __init__(self, house: House) -> None:
         self.house = house
-        self.plan: dict[str, Exception | Event] = {}
+        self.plan: dict[str, BaseException | Event] = {}
         self.made: list[ScriptedBackend] = []
         self._started = False
         self.candidates: list[Candidate] = []
         threads = Threads(self.house.pool, self.house.dedicated, self.house.timer, self.house.budget)
         self.loader = Loader(Backends(self._create, lambda _: ()), threads)
-        self.manager = Manager(self.house.engine, lambda: self.candidates, 2)
+        self.loaders = Loaders(2, self.house.timer)
+        self.manager = Manager(self.house.engine, lambda: self.candidates, self.loaders)
 
     def _create(self, name: str) -> ScriptedBackend:
         self.made.append(ScriptedBackend(self.plan))
@@ -169,6 +179,83 @@ def test_the_server_is_ready_when_the_first_pass_has_ended_and_not_before(site: 
     assert site.house.engine.ready()
 
 
+@pytest.mark.parametrize("trouble", [SystemExit("enough"), BaseException("panicked")])
+def test_a_load_that_wants_to_end_the_process_ends_itself_only(site: Site, trouble: BaseException) -> None:
+    for name in ("a", "b", "c"):
+        site.offer(name, 1)
+        site.plan[name] = trouble
+    site.offer("good", 1)
+    site.settle()
+    assert site.ask("good") == 4.0
+    entry = site.manager.index(ready_only=False)[0]
+    assert entry == IndexEntry("a", "1", "UNAVAILABLE", f"{type(trouble).__name__}: {trouble}")
+
+
+def test_a_load_that_hangs_fails_its_version_and_the_server_gets_ready(site: Site) -> None:
+    site.loaders._timeout = 0.05
+    for name in ("a", "b", "c"):
+        site.offer(name, 1)
+        site.plan[name] = Event()
+    site.offer("good", 1)
+    site.settle()
+    assert site.house.engine.ready()
+    assert site.ask("good") == 4.0
+    reason = "loading was given up after 0.05 s (--model-load-timeout-secs)"
+    assert site.manager.index(ready_only=False)[0] == IndexEntry("a", "1", "UNAVAILABLE", reason)
+
+
+def test_what_a_load_brings_too_late_is_closed_and_never_served(site: Site) -> None:
+    site.loaders._timeout = 0.05
+    late = site.plan["late"] = Event()
+    site.offer("late", 1)
+    site.settle()
+    late.set()
+    eventually(lambda: site.made[0].closed)
+    assert site.made[0].executables[0].closed
+    assert not site.house.engine.model_ready("late", None)
+    assert states(site) == [("late", "1", "UNAVAILABLE")]
+
+
+def test_candidates_that_end_in_an_error_are_served_as_far_as_they_came(site: Site) -> None:
+    site.offer("a", 1)
+
+    def broken() -> Iterator[Candidate]:
+        yield from site.candidates
+        raise ZeroDivisionError
+
+    site.manager._candidates = broken
+    site.settle()
+    assert site.ask("a") == 4.0
+
+
+def test_a_listener_that_raises_keeps_nobody_from_being_served(site: Site) -> None:
+    def listener() -> None:
+        raise ZeroDivisionError
+
+    end = site.house.engine.subscribe(listener)
+    site.offer("a", 1)
+    site.settle()
+    assert site.ask("a") == 4.0
+    end()
+
+
+def test_what_is_shown_of_a_model_is_made_anew_for_its_own_changes_only(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+
+    def entry(name: str, *rest: str) -> IndexEntry:
+        made.append(name)
+        return IndexEntry(name, *rest)
+
+    monkeypatch.setattr(publishing, "IndexEntry", entry)
+    for number in range(100):
+        site.offer(f"m{number:03}", 1)
+    site.settle()
+    assert len(site.manager.index(ready_only=True)) == 100
+    assert made.count("m000") == 3  # known, LOADING, READY
+
+
 def test_an_empty_repository_is_ready(site: Site) -> None:
     site.settle()
     assert site.house.engine.ready()
@@ -191,11 +278,59 @@ def test_draining_answers_what_is_on_its_way_and_refuses_what_comes(site: Site) 
     running = site.house.infer(request(1.0, model="a"))
     executable.await_run()
     assert not site.manager.drain(0.05)
+    assert states(site) == [("a", "1", "UNLOADING")]
     with pytest.raises(NaiadError, match="not at ready state"):
         site.house.engine.infer(request(1.0, model="a"), Caller())
     executable.let_go()
     assert site.manager.drain(PATIENCE)
     assert running.value() == 2.0
+    assert states(site) == [("a", "1", "UNAVAILABLE")]
+
+
+def test_what_still_runs_is_not_closed(site: Site) -> None:
+    site.offer("a", 1)
+    site.offer("b", 1)
+    site.settle()
+    backends = {made.model: made for made in site.made}
+    busy = backends["a"].executables[0]
+    busy.hold()
+    site.house.infer(request(1.0, model="a"))
+    busy.await_run()
+    assert not site.manager.drain(0.05)
+    site.manager._messages.put(site.manager._close_all)
+    eventually(lambda: backends["b"].closed)
+    assert not busy.closed
+    busy.let_go()
+
+
+@pytest.mark.parametrize("trouble", [RuntimeError("the driver is gone"), SystemExit("enough")])
+def test_a_version_that_cannot_be_closed_leaves_none_of_the_others_open(site: Site, trouble: BaseException) -> None:
+    for name in ("a", "b", "c"):
+        site.offer(name, 1)
+    site.settle()
+    for made in site.made:
+        made.stubborn = trouble
+    assert site.manager.drain(PATIENCE)
+    site.manager._messages.put(site.manager._close_all)
+    eventually(lambda: all(made.closed for made in site.made))
+    assert states(site) == [(name, "1", "UNAVAILABLE") for name in ("a", "b", "c")]
+
+
+def test_a_backend_is_closed_even_when_its_version_cannot_be() -> None:
+    closed: list[str] = []
+
+    class Part:
+        def __init__(self, name: str) -> None:
+            self._name = name
+
+        def close(self) -> None:
+            closed.append(self._name)
+            raise ZeroDivisionError(self._name)
+
+    parts = Loaded(cast(Version, Part("version")), cast(Backend, Part("backend")))
+    with pytest.raises(ZeroDivisionError, match="backend"):
+        parts.close()
+    assert closed == ["version", "backend"]
 
 
 def test_what_is_still_loading_when_the_server_stops_is_closed_and_never_served(site: Site) -> None:

@@ -258,6 +258,15 @@ def test_a_version_with_too_many_files_is_no_version(tmp_path: Path, monkeypatch
     assert versions[2].problem == f"'{tmp_path / 'm' / '2'}' has more than 2 files"
 
 
+def test_a_version_with_too_many_levels_is_no_version(tmp_path: Path) -> None:
+    levels = "/".join("d" * (scanning.MAX_DEPTH - 1))
+    lay(tmp_path, {f"m/1/{levels}/file": "", f"m/2/{levels}/e/file": ""})
+    versions = model(tmp_path).versions
+    assert (versions[1].problem, list(versions[1].files)) == ("", [f"{levels}/file"])
+    place = tmp_path / "m" / "2" / levels / "e"
+    assert versions[2].problem == f"'{place}' is deeper than 32 levels below its version's directory"
+
+
 def test_a_name_in_two_repositories_is_a_problem_of_that_name_and_neither_is_chosen(tmp_path: Path) -> None:
     one, two = tmp_path / "one", tmp_path / "two"
     lay(tmp_path, {"one/m/1/model.onnx": "", "two/m/1/model.onnx": "", "two/n/1/model.onnx": ""})

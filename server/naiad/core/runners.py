@@ -199,7 +199,8 @@ class RunnerPool:
         self._move_due(now_ns)
         if not self._ready:
             if self._stopping:
-                self._give_lead(epoch)
+                with self._guard:
+                    self._pass_on()
                 return look_ns
             self._waiter.wait(self._until_due(now_ns))
             return monotonic_ns() + SLICE_NS
@@ -289,11 +290,6 @@ class RunnerPool:
                 self._long.append(source)
         if alone:
             self._run_long(source)
-
-    def _give_lead(self, epoch: int) -> None:
-        with self._guard:
-            if self._epoch == epoch:
-                self._pass_on()
 
     def _pass_on(self) -> None:
         """End the epoch; the guard is held."""

@@ -58,13 +58,15 @@ class Next(NamedTuple):
 class Parting(NamedTuple):
     """Requests that ended early: with which error, which of them left the queue, whose replies waited for them.
 
-    idle: the callback of `drain`, when these held the last leases.
+    idle: the callback of `drain`, when these held the last leases. listed: what they leave behind is due, and runners
+    must be told.
     """
 
     ended: Sequence[tuple[Pending, NaiadError]]
     unqueued: Sequence[Pending]
     released: Sequence[tuple[Pending, Outcome]]
     idle: Callable[[], None] | None
+    listed: bool = False
 
 
 class Version:
@@ -243,10 +245,7 @@ class Version:
             if pending.state is State.DONE:
                 return
             parting = self._withdraw(pending, error)
-            listed = self._list(time.monotonic_ns())
         self._tell(parting)
-        if listed:
-            self._runners.list(self)
 
     def expire(self, pending: Pending) -> None:
         """End a request whose time is over. A queue's timeout does not count once it runs, a client's deadline does."""
@@ -269,7 +268,7 @@ class Version:
         if queued:
             self._strategy.withdraw(pending)
         pending.state = State.DONE
-        return self._part([(pending, error)], queued)
+        return self._part([(pending, error)], queued)._replace(listed=self._list(time.monotonic_ns()))
 
     def _part(self, ended: Sequence[tuple[Pending, NaiadError]], unqueued: Sequence[Pending]) -> Parting:
         """Count requests that ended early, which are DONE. The lock is held."""
@@ -281,7 +280,7 @@ class Version:
         return Parting(ended, unqueued, released, self._idle())
 
     def _tell(self, parting: Parting) -> None:
-        """Answer requests that ended early, and what they held back."""
+        """Answer requests that ended early, and what they held back; tell runners what they leave behind."""
         for pending, error in parting.ended:
             pending.responder.send(error, True)
         sinks = self._send(parting.released).union(pending.responder.sink for pending, _ in parting.ended)
@@ -290,6 +289,8 @@ class Version:
             pending.drop_data()
         for sink in sinks:
             sink.flush()
+        if parting.listed:
+            self._runners.list(self)
         if parting.idle is not None:
             parting.idle()
 

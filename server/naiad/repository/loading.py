@@ -51,9 +51,11 @@ class Loaded(NamedTuple):
     backend: Backend
 
     def close(self) -> None:
-        """Give everything back; the version must be idle."""
-        self.version.close()
-        self.backend.close()
+        """Give everything back, whatever raises on the way; the version must be idle."""
+        try:
+            self.version.close()
+        finally:
+            self.backend.close()
 
 
 class Loader:

@@ -1,8 +1,8 @@
 """Wanted versus actual: makes the server serve what the repository says, and is the only writer of what exists.
 
-One thread owns all state here and handles one message after the other; loader threads only load and report back.
-What others may read (the engine's map, the index) is immutable and replaced whole. A model's failure is told in
-the index and the log, and touches no other model.
+One thread owns all state here and handles one message after the other; what they changed is published when none
+waits. Loads run elsewhere and report back. A model's failure, whatever it is, is told in the index and the log, and
+touches no other model.
 """
 
 from __future__ import annotations
@@ -17,11 +17,10 @@ from threading import Event, Thread
 from typing import NamedTuple
 
 from naiad.core.engine import Engine, IndexEntry, Served
-from naiad.core.errors import NaiadError
 from naiad.core.lifecycle import Phase, Record, Verb, next_actions
+from naiad.repository.loaders import STOPPING, Loaders, Outcome, close
 from naiad.repository.loading import Loaded
-
-_STOPPING = "the server is stopping"
+from naiad.repository.publishing import Publisher
 
 log = logging.getLogger(__name__)
 
@@ -48,28 +47,25 @@ class _Model:
 class Manager:
     """An engine's Control. candidates: reads the repositories; called on the manager's thread."""
 
-    def __init__(self, engine: Engine, candidates: Callable[[], Iterable[Candidate]], load_threads: int) -> None:
-        self._engine = engine
+    def __init__(self, engine: Engine, candidates: Callable[[], Iterable[Candidate]], loaders: Loaders) -> None:
+        self._publisher = Publisher(engine)
         self._candidates = candidates
+        self._loaders = loaders
         self._models: dict[str, _Model] = {}
-        self._index: tuple[IndexEntry, ...] = ()
+        self._begun = False
         self._loading = 0
         self._frozen = False
+        self._draining: int | None = None
         self._messages: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
-        self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._settled = Event()
         self._idle = Event()
-        self._thread = Thread(target=self._work, args=(self._messages,), name="naiad-manager", daemon=True)
-        self._loaders = [
-            Thread(target=self._work, args=(self._jobs,), name=f"naiad-loader-{i}", daemon=True)
-            for i in range(load_threads)
-        ]
+        self._thread = Thread(target=self._work, name="naiad-manager", daemon=True)
         engine.govern(self)
 
     def start(self) -> None:
         """Read the repositories and begin to load."""
-        for thread in (self._thread, *self._loaders):
-            thread.start()
+        self._thread.start()
+        self._loaders.start()
         self._messages.put(self._first_pass)
 
     def settled(self, timeout: float | None = None) -> bool:
@@ -77,143 +73,147 @@ class Manager:
         return self._settled.wait(timeout)
 
     def index(self, ready_only: bool) -> tuple[IndexEntry, ...]:
-        return tuple(entry for entry in self._index if entry.state == "READY" or not ready_only)
+        return self._publisher.index(ready_only)
 
     def freeze(self) -> None:
         """Begin no more loads and swap nothing any more."""
         self._frozen = True
+        self._loaders.freeze()
 
     def drain(self, timeout: float) -> bool:
         """Refuse requests on every version and wait for those that are on their way; False on `timeout` seconds."""
+        self.freeze()
         self._messages.put(self._drain_all)
         return self._idle.wait(timeout)
 
     def close(self) -> None:
-        """Close every version; all must be idle. Loads that still run are left to end by themselves."""
+        """Close every version that `drain` has emptied. Loads that still run are left to end by themselves."""
         self._messages.put(self._close_all)
         self._messages.put(None)
         self._thread.join()
-        for _ in self._loaders:
-            self._jobs.put(None)
+        self._loaders.stop()
+
+    # The manager's thread. All below runs on it.
+
+    def _work(self) -> None:
+        while (task := self._messages.get()) is not None:
+            self._try(task)
+            if self._messages.empty():
+                self._try(self._publish)
+        self._try(self._publish)
 
     @staticmethod
-    def _work(queue: SimpleQueue[Callable[[], None] | None]) -> None:
-        while (task := queue.get()) is not None:
-            try:
-                task()
-            except Exception:
-                log.exception("the manager goes on without %r", task)
+    def _try(task: Callable[[], None]) -> None:
+        try:
+            task()
+        except BaseException:  # models are served on, whatever one of them brings up
+            log.exception("the manager goes on without %r", task)
 
-    # Loading: on the manager's thread, but for `_load`.
+    def _publish(self) -> None:
+        settled = self._begun and not self._loading
+        try:
+            self._publisher.publish(settled)
+        finally:
+            if settled:
+                self._settled.set()
+            if self._draining == 0:
+                self._idle.set()
+
+    # Loading.
 
     def _first_pass(self) -> None:
-        for candidate in self._candidates():
-            self._models[candidate.name] = _Model(candidate)
-            if candidate.problem:
-                log.error("model %s cannot be served: %s", candidate.name, candidate.problem)
+        self._begun = True
+        try:
+            for candidate in self._candidates():
+                self._models[candidate.name] = _Model(candidate)
+        except Exception:
+            log.exception("the repositories could be read up to model %s only", next(reversed(self._models), "none"))
         for model in self._models.values():
-            self._reconcile(model)
-        self._publish()
+            self._try(partial(self._begin, model))
 
-    def _reconcile(self, model: _Model) -> None:
+    def _begin(self, model: _Model) -> None:
+        name, _, problem = model.candidate
+        if problem:
+            log.error("model %s cannot be served: %s", name, problem)
+        self._publisher.tell(name, {}, problem)
         for action in next_actions(frozenset(model.candidate.wanted), model.records):
             if action.verb is Verb.LOAD and not self._frozen:
                 self._begin_load(model, action.version)
+        self._publisher.serve(name, _served(model))
 
     def _begin_load(self, model: _Model, number: int) -> None:
-        model.records[number] = Record(Phase.SETTLED, time.monotonic()).to(Phase.LOADING, time.monotonic())
+        model.records[number] = Record(Phase.SETTLED, time.monotonic())
+        self._move(model, number, Phase.LOADING)
         load = model.candidate.wanted[number]
         if isinstance(load, str):
             self._failed(model, number, load)
             return
         self._loading += 1
-        self._jobs.put(partial(self._load, model, number, load))
+        self._loaders.load(_subject(model, number), load, partial(self._loaded, model, number))
 
-    def _load(self, model: _Model, number: int, load: Callable[[], Loaded]) -> None:
-        """Load a version on this loader thread and report back; whatever goes wrong concerns this version only."""
-        self._messages.put(partial(self._load_ended, model, number, self._outcome(model, number, load)))
+    def _loaded(self, model: _Model, number: int, outcome: Outcome) -> None:
+        """Hear from the loaders, on any thread."""
+        self._messages.put(partial(self._load_ended, model, number, outcome))
 
-    def _outcome(self, model: _Model, number: int, load: Callable[[], Loaded]) -> Loaded | str:
-        """What was loaded, or why not."""
-        if self._frozen:
-            return _STOPPING
-        try:
-            loaded = load()
-        except NaiadError as error:
-            return str(error)
-        except Exception as error:
-            log.exception("loading model %s version %d", model.candidate.name, number)
-            return f"{type(error).__name__}: {error}"
-        if self._frozen:
-            loaded.close()
-            return _STOPPING
-        return loaded
-
-    def _load_ended(self, model: _Model, number: int, outcome: Loaded | str) -> None:
+    def _load_ended(self, model: _Model, number: int, outcome: Outcome) -> None:
         self._loading -= 1
         if isinstance(outcome, str):
             self._failed(model, number, outcome)
         elif self._frozen:
-            outcome.close()
-            self._failed(model, number, _STOPPING)
+            self._failed(model, number, STOPPING)
+            close(outcome, _subject(model, number))
         else:
-            record = model.records[number]
-            now = time.monotonic()
-            model.records[number] = record.to(Phase.READY, now)
+            took = time.monotonic() - model.records[number].since
             model.loaded[number] = outcome
-            log.info("model %s version %d is ready after %.3f s", model.candidate.name, number, now - record.since)
-        self._publish()
+            self._move(model, number, Phase.READY)
+            self._publisher.serve(model.candidate.name, _served(model))
+            log.info("%s is ready after %.3f s", _subject(model, number), took)
 
     def _failed(self, model: _Model, number: int, reason: str) -> None:
-        model.records[number] = model.records[number].to(Phase.FAILED, time.monotonic(), reason)
-        log.error("model %s version %d failed to load: %s", model.candidate.name, number, reason)
+        self._move(model, number, Phase.FAILED, reason)
+        log.error("%s failed to load: %s", _subject(model, number), reason)
 
-    # Telling the others.
+    def _move(self, model: _Model, number: int, phase: Phase, reason: str = "") -> None:
+        model.records[number] = model.records[number].to(phase, time.monotonic(), reason)
+        self._publisher.tell(model.candidate.name, model.records)
 
-    def _publish(self) -> None:
-        self._index = tuple(entry for name in sorted(self._models) for entry in _entries(self._models[name]))
-        first_pass_over = not self._loading
-        self._engine.publish({name: _served(model) for name, model in self._models.items()}, first_pass_over)
-        if first_pass_over:
-            self._settled.set()
+    # Stopping. What drains stays in the engine's map until it is closed: it refuses by itself, and its statistics
+    # can be read to the end.
 
-    # Stopping.
-
-    def _all_loaded(self) -> list[tuple[_Model, int, Loaded]]:
-        return [(model, number, loaded) for model in self._models.values() for number, loaded in model.loaded.items()]
+    def _in_phase(self, phase: Phase) -> list[tuple[_Model, int, Loaded]]:
+        return [
+            (model, number, loaded)
+            for model in self._models.values()
+            for number, loaded in model.loaded.items()
+            if model.records[number].phase is phase
+        ]
 
     def _drain_all(self) -> None:
-        self._frozen = True
-        everything = self._all_loaded()
-        for model, number, loaded in everything:
-            model.records[number] = model.records[number].to(Phase.DRAINING, time.monotonic())
-            loaded.version.drain(partial(self._messages.put, partial(self._drained, model, number)))
-        if not everything:
-            self._idle.set()
+        ready = self._in_phase(Phase.READY)
+        self._draining = (self._draining or 0) + len(ready)
+        for model, number, loaded in ready:
+            self._move(model, number, Phase.DRAINING)
+            idle = partial(self._messages.put, partial(self._drained, model, number))
+            self._try(partial(loaded.version.drain, idle))
 
     def _drained(self, model: _Model, number: int) -> None:
-        model.records[number] = model.records[number].to(Phase.UNLOADED, time.monotonic(), "unloaded")
-        if all(model.records[number].phase is Phase.UNLOADED for model, number, _ in self._all_loaded()):
-            self._idle.set()
+        self._draining = (self._draining or 0) - 1
+        self._move(model, number, Phase.UNLOADED, "unloaded")
 
     def _close_all(self) -> None:
-        for model, number, loaded in self._all_loaded():
-            loaded.close()
+        unused = self._in_phase(Phase.UNLOADED)
+        for model, number, _ in unused:
             del model.loaded[number]
-        self._publish()
+            self._publisher.serve(model.candidate.name, _served(model))
+        self._try(self._publish)
+        for model, number, loaded in unused:
+            close(loaded, _subject(model, number))
+
+
+def _subject(model: _Model, number: int) -> str:
+    return f"model {model.candidate.name} version {number}"
 
 
 def _served(model: _Model) -> Served:
     ready = {number: loaded.version for number, loaded in model.loaded.items() if model.records[number].serves}
     return Served(ready, ready[max(ready)] if ready else None, frozenset(model.records))
-
-
-def _entries(model: _Model) -> list[IndexEntry]:
-    name = model.candidate.name
-    if not model.records:
-        problem = model.candidate.problem
-        return [IndexEntry(name, "", "UNAVAILABLE", problem)]
-    return [
-        IndexEntry(name, str(number), record.wire_state, record.reason)
-        for number, record in sorted(model.records.items())
-    ]

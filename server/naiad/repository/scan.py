@@ -2,7 +2,7 @@
 
 An entry that cannot be read (a link that leads nowhere or in circles, a missing permission) is a problem of its
 model alone, and of its version alone where it stands in one. What vanishes between listing and looking is passed
-over. Files are followed through links; a version with more than MAX_FILES is no version.
+over. Files are followed through links; a version with more than MAX_FILES, or deeper than MAX_DEPTH, is no version.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from naiad.repository.source import LocalDirectory
 
 MAX_FILES = 10_000
 """A version with more files is taken for a link to something else."""
+MAX_DEPTH = 32
+"""Levels of directories in a version."""
 
 
 def scan(sources: Iterable[LocalDirectory]) -> Snapshot:
@@ -64,6 +66,8 @@ def _model(name: str, paths: list[Path]) -> ModelSnapshot | None:
         if isinstance(error, FileNotFoundError) and not paths[0].is_symlink():
             return None
         return _broken(name, paths[0], _unreadable_text(paths[0], error))
+    except Exception as error:  # noqa: BLE001 - what is odd about one model is not to hide the others
+        return _broken(name, paths[0], f"'{paths[0]}' cannot be looked at: {type(error).__name__}: {error}")
 
 
 def _broken(name: str, path: Path, text: str) -> ModelSnapshot:
@@ -185,6 +189,8 @@ def _walk(path: Path, prefix: str, above: frozenset[tuple[int, int]]) -> Iterato
         raise _UnreadableError(_unreadable_text(path, error)) from None
     if (here.st_dev, here.st_ino) in above:
         raise _UnreadableError(f"'{path}' is a link to a directory that it stands in")
+    if len(above) == MAX_DEPTH:
+        raise _UnreadableError(f"'{path}' is deeper than {MAX_DEPTH} levels below its version's directory")
     above |= {(here.st_dev, here.st_ino)}
     for entry in listed:
         yield from _walk_entry(entry, prefix + entry.name, above)

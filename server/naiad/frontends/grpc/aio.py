@@ -8,11 +8,15 @@ Message sizes: grpcio refuses with a text of its own what is above the limit tha
 flag of ours. It is therefore told more than our limit (`_slack`), and what lies between is read and refused here, in
 our words. A refused message so takes at most grpcio's limit of memory, while it is read; how many are read at a time
 is bounded by connections and streams only, since grpcio's memory quota cannot be set from Python.
+
+A client that goes away, or whose deadline passes, in the moment in which it is answered makes grpcio log an error with
+a traceback, although nothing is wrong: `_client_is_there` takes those out of its log.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import threading
 from collections import deque
@@ -35,7 +39,10 @@ from naiad.frontends.grpc.transport import (
     too_large,
 )
 
+log = logging.getLogger(__name__)
+
 _LARGEST_LIMIT = 2**31 - 1
+_GRPC_LOG = "grpc._cython.cygrpc"
 _LAST_WRITES = 1.0
 """Seconds that replies made in time get to reach their clients when everything is answered."""
 
@@ -107,6 +114,7 @@ class AioTransport:
         thread.join()
 
     async def _listen(self, methods: Sequence[Method]) -> int:
+        logging.getLogger(_GRPC_LOG).addFilter(_client_is_there)  # the same one twice counts once
         self._emptied = asyncio.Event()
         self._server = grpc.aio.server(options=_options(self._settings))
         self._server.add_generic_rpc_handlers((_Handlers({m.path: self._handler(m) for m in methods}),))
@@ -230,6 +238,15 @@ class _Handlers(grpc.GenericRpcHandler):
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[bytes, bytes] | None:
         return self._handlers.get(handler_call_details.method)
+
+
+def _client_is_there(record: logging.LogRecord) -> bool:
+    """Tell whether grpcio logs anything else than that an answer could not be sent because its call had ended."""
+    error = record.exc_info[1] if record.exc_info else None
+    if not isinstance(error, grpc.aio.InternalError):
+        return True
+    log.debug("an answer came too late for its client: %s", error)
+    return False
 
 
 def _slack(limit: int) -> int:

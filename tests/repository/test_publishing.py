@@ -1,0 +1,76 @@
+"""What the manager shows: all of it at once, at a cost that does not grow with what did not change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+
+from naiad.core.engine import Engine, IndexEntry, Served
+from naiad.core.lifecycle import Phase, Record
+from naiad.repository.publishing import Publisher
+
+
+class Listener:
+    """An engine, and how often it heard of changes."""
+
+    def __init__(self) -> None:
+        self.engine = Engine()
+        self.heard = 0
+        self.engine.subscribe(self._hear)
+        self.publisher = Publisher(self.engine)
+
+    def _hear(self) -> None:
+        self.heard += 1
+
+
+@pytest.fixture
+def listener() -> Listener:
+    return Listener()
+
+
+def records(**phases: Phase) -> Mapping[int, Record]:
+    return {int(number.removeprefix("v")): Record(phase, 0.0, "why") for number, phase in phases.items()}
+
+
+def test_the_index_is_by_name_and_version_and_shows_what_was_published(listener: Listener) -> None:
+    publisher = listener.publisher
+    publisher.tell("b", records(v10=Phase.READY, v9=Phase.FAILED))
+    publisher.tell("a", {}, "a bad config")
+    assert publisher.index(ready_only=False) == ()
+    publisher.publish(ready=True)
+    assert publisher.index(ready_only=False) == (
+        IndexEntry("a", "", "UNAVAILABLE", "a bad config"),
+        IndexEntry("b", "9", "UNAVAILABLE", "why"),
+        IndexEntry("b", "10", "READY", "why"),
+    )
+    assert [entry.version for entry in publisher.index(ready_only=True)] == ["10"]
+    publisher.tell("b", records(v10=Phase.DRAINING))
+    assert publisher.index(ready_only=True) != ()
+    publisher.publish(ready=True)
+    assert publisher.index(ready_only=True) == ()
+
+
+def test_many_changes_are_published_once_and_none_not_at_all(listener: Listener) -> None:
+    for number in range(5):
+        listener.publisher.tell(str(number), records(v1=Phase.LOADING))
+        listener.publisher.serve(str(number), Served({}, None))
+    listener.publisher.publish(ready=False)
+    listener.publisher.publish(ready=False)
+    assert listener.heard == 1
+    listener.publisher.publish(ready=True)
+    assert listener.heard == 2
+    assert listener.engine.ready()
+
+
+def test_the_engine_hears_even_when_there_is_nothing(listener: Listener) -> None:
+    listener.publisher.publish(ready=False)
+    assert listener.heard == 1
+
+
+def test_what_is_no_text_is_shown_escaped(listener: Listener) -> None:
+    listener.publisher.tell("a\udcffb", {}, "'x/a\udcffb' cannot be read")
+    listener.publisher.publish(ready=True)
+    (entry,) = listener.publisher.index(ready_only=False)
+    assert entry == IndexEntry("a\\udcffb", "", "UNAVAILABLE", "'x/a\\udcffb' cannot be read")
+    assert all(text.encode() for text in entry if text)
