@@ -6,12 +6,13 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
+export ORT_DISABLE_TELEMETRY := 1
 .DELETE_ON_ERROR:
 
 # The first Python that is new enough; `make PYTHON=/path/to/python install` chooses another.
 PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$python" && break; done; true)
-# Further arguments for serve, test, bench, drill and mutants: `make test ARGS="-k pool"`.
+# Further arguments for serve, test, bench, drill, mutants and image-test: `make test ARGS="-k pool"`.
 ARGS ?=
 # Further arguments for lock: `make lock LOCK_ARGS=--upgrade`.
 LOCK_ARGS ?=
@@ -23,10 +24,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALLED := $(if $(wildcard $(VENV)/.dev),$(VENV)/.dev,$(VENV)/.serve)
 PERF_ANALYZER := $(if $(wildcard tests/tools/install_perf_analyzer.py),$(BIN)/perf_analyzer)
 
-.PHONY: help install dev serve test check bench drill mutants samples proto format lock clean
+.PHONY: help install dev serve test check bench drill mutants image-test samples proto format lock clean
 
 help: ## list the verbs
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(INSTALLED) ## build .venv with the naiad command, for serving on the CPU
 
@@ -54,25 +55,30 @@ drill: dev ## run the tests that break things on purpose
 mutants: dev ## break the code on purpose; each break must turn a test red
 	$(BIN)/python tests/mutants/run.py $(ARGS)
 
+image-test: dev ## build the container images for real and serve from them; needs root on Debian
+	$(BIN)/python -m tests.image $(ARGS)
+
 samples: dev ## train the models of model_repository anew
 	$(BIN)/python model_repository/train.py
 
-proto: dev ## compile protos/ into naiad.protocol.generated
+proto: dev ## compile protos/ for the server and the Python client
 	$(BIN)/python protos/generate.py
 
 format: dev ## format the code and fix what lint can fix
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-# Both are made for every supported Python and platform; what serving pins is what was tested.
+# All are made for every supported Python and platform; what serving pins is what was tested.
 LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --no-annotate \
 	--custom-compile-command "make lock" $(LOCK_ARGS)
 lock: $(BIN)/uv ## pin the dependencies of pyproject.toml in requirements/
 	$(LOCK) --extra cpu --group dev --output-file requirements/dev.lock
 	$(LOCK) --extra cpu --group build --constraint requirements/dev.lock --output-file requirements/serve.lock
+	$(LOCK) --extra gpu --constraint requirements/dev.lock --output-file requirements/gpu.lock
 
 clean: ## remove caches and build products; .venv stays
 	rm -rf build dist server/*.egg-info htmlcov .coverage .coverage.*
+	rm -rf clients/python/build clients/python/dist clients/python/src/*.egg-info clients/node/node_modules clients/java/target
 	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -path ./$(VENV) -prune -o -name __pycache__ -type d -exec rm -rf {} +
 
@@ -81,14 +87,18 @@ $(VENV)/.created:
 	$(PYTHON) -m venv $(VENV)
 	touch $@
 
-$(VENV)/.serve: requirements/serve.lock pyproject.toml | $(VENV)/.created
+# The server and its Python client; the locks have all that either needs.
+PACKAGES := --editable . --editable clients/python
+PROJECTS := pyproject.toml clients/python/pyproject.toml
+
+$(VENV)/.serve: requirements/serve.lock $(PROJECTS) | $(VENV)/.created
 	$(PIP) install --requirement requirements/serve.lock
-	$(PIP) install --no-deps --no-build-isolation --editable .
+	$(PIP) install --no-deps --no-build-isolation $(PACKAGES)
 	touch $@
 
-$(VENV)/.dev: requirements/dev.lock pyproject.toml | $(VENV)/.created
+$(VENV)/.dev: requirements/dev.lock $(PROJECTS) | $(VENV)/.created
 	$(PIP) install --requirement requirements/dev.lock
-	$(PIP) install --no-deps --no-build-isolation --editable .
+	$(PIP) install --no-deps --no-build-isolation $(PACKAGES)
 	touch $@
 
 # Where its parts cannot be fetched the script leaves nothing, and it is tried again next time.
