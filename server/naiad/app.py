@@ -8,12 +8,13 @@ import os
 import select
 import signal
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event, ExceptHookArgs, Thread
 from typing import NoReturn
 
 from rich.console import Console
@@ -172,6 +173,7 @@ def run(settings: Settings) -> NoReturn:
     Raises CannotStart.
     """
     _require_repositories(settings.model_repository)
+    threading.excepthook = thread_ended
     app = App(settings)
     ending = Ending(settings.shutdown_delay_secs + settings.exit_timeout_secs)
     app.start()
@@ -185,6 +187,14 @@ def run(settings: Settings) -> NoReturn:
     if not app.stop():
         leave(1, "requests still ran after --exit-timeout-secs")
     leave(0, "stopped")
+
+
+def thread_ended(of: ExceptHookArgs) -> None:
+    """End the process when one of the server's own threads does by an error: half a server helps nobody."""
+    sys.__excepthook__(of.exc_type, of.exc_value or of.exc_type(), of.exc_traceback)
+    name = of.thread.name if of.thread else ""
+    if name.startswith("naiad-"):
+        leave(1, f"the thread {name} ended by an error: {of.exc_value!r}")
 
 
 def leave(code: int, last_words: str) -> NoReturn:
