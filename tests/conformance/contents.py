@@ -76,7 +76,7 @@ SIZES: tuple[Scenario, ...] = (
         request("identity_fp64", Given("INPUT0", "FP64", [1, 2**61], b"")),
         bad(f"{ANY}input byte size mismatch for input 'INPUT0' for model 'identity_fp64'. Expected {2**64}, got 0"),
         refused("INTERNAL", "Stub process 'identity_fp64_0_0' is not healthy."),
-        "Triton counts bytes modulo 2^64: the request gets through, and ended the process of the model",
+        "Triton counts bytes modulo 2^64: the request gets through, and ended the model for good",
     ),
     asks(
         "size.overflow_of_shape",
@@ -86,7 +86,7 @@ SIZES: tuple[Scenario, ...] = (
         ),
         bad(f"{ANY}input byte size mismatch for input 'INPUT1' for model 'echo_pair'. Expected {2**65}, got 0"),
         refused("INTERNAL", "Stub process 'echo_pair_0_0' is not healthy."),
-        "Triton counts bytes modulo 2^64: the request gets through, and ended the process of the model",
+        "Triton counts bytes modulo 2^64: the request gets through, and ended the model for good",
     ),
     asks(
         "size.typed_few",

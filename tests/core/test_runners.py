@@ -162,13 +162,23 @@ def test_the_lead_is_taken_from_a_thread_that_is_stuck_in_a_run_that_used_to_be_
     stuck.await_run()
     assert ask(house, "short").value() == 2.0
     assert not held.answered
-    eventually(lambda: len(house.timer) == 0)
-    assert house.pool.threads == 2, "the watchdog has done its work once"
     stuck.let_go()
     held.value()
     assert stuck.threads == [first]
     assert first not in short.threads
     assert house.pool.threads == 2
+
+
+def test_the_lead_is_taken_once_however_long_a_thread_is_stuck(house: House, waiter: Watched) -> None:
+    stuck = serve(house, "stuck", SHORT)
+    first = waiter.await_leader()
+    stuck.hold()
+    held = ask(house, "stuck")
+    stuck.await_run()
+    assert waiter.await_leader() != first
+    eventually(lambda: len(house.timer) == 0)
+    assert house.pool.threads == 2
+    assert not held.answered
 
 
 def test_the_watchdog_rests_while_there_is_no_work_and_comes_back_with_it(house: House) -> None:
