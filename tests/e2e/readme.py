@@ -8,6 +8,7 @@
 - Whatever else is run must end with exit code 0.
 """
 
+import os
 import re
 import shlex
 import subprocess
@@ -22,6 +23,8 @@ from tests.e2e.server import PATIENCE, Server
 FENCED = re.compile(r"^```(bash|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PROGRAMS = Path(sys.executable).parent
 IN_VENV = ".venv/bin/"
+OF_MAKE = ("MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MFLAGS")
+"""What `make test` leaves in the environment; a reader's own make is nobody's child."""
 
 
 class Block(NamedTuple):
@@ -100,7 +103,13 @@ class Reader:
 
     def _run(self, command: list[str]) -> str:
         done = subprocess.run(
-            command, cwd=self._root, capture_output=True, text=True, timeout=4 * PATIENCE, check=False
+            command,
+            cwd=self._root,
+            env={name: value for name, value in os.environ.items() if name not in OF_MAKE},
+            capture_output=True,
+            text=True,
+            timeout=4 * PATIENCE,
+            check=False,
         )
         assert done.returncode == 0, f"{command} ended with {done.returncode}\n{done.stdout}{done.stderr}"
         return done.stdout
