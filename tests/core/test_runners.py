@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from queue import SimpleQueue
 from threading import Event, Thread, get_ident
+from time import monotonic_ns
 from typing import cast
 
 import pytest
@@ -191,6 +192,14 @@ def test_the_watchdog_rests_while_there_is_no_work_and_comes_back_with_it(house:
     assert ask(house, "short").value() == 2.0
     assert not held.answered
     assert len(short.ran) == 2
+
+
+def test_a_look_at_a_run_that_is_still_young_is_followed_by_another() -> None:
+    timer = Timer()
+    pool = RunnerPool(ConditionWaiter(), timer)
+    pool._inline_since = monotonic_ns() + 1_000_000_000_000
+    pool.look()
+    assert (len(timer), pool._epoch) == (1, 0)
 
 
 def test_two_threads_that_arm_the_watchdog_plan_one_look() -> None:
