@@ -6,58 +6,15 @@ run leaves possible is shown by what is answered while it is still held.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from queue import SimpleQueue
-from threading import Event, Thread, get_ident
-from time import monotonic_ns
-from typing import cast
+from collections.abc import Iterator
+from threading import Event, Thread
 
 import pytest
 
 from naiad.core import runners
-from naiad.core.instance import Instance
-from naiad.core.runners import RunnerPool
-from naiad.core.strategy import Run
-from naiad.core.timer import Timer
-from naiad.core.version import Next
-from naiad.core.waiter import ConditionWaiter
 from tests.core.house import House
-from tests.core.scripted import PATIENCE, Caller, Scripted, config, eventually, request
-
-SHORT = 1.0
-LONG = 1e9
-
-
-class Watched(ConditionWaiter):
-    """A condition that records who waits in it, and for how long."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.waiting: SimpleQueue[int] = SimpleQueue()
-        self.timeouts: list[float | None] = []
-        self.asleep = 0
-        """The thread that waits until it is kicked."""
-
-    def wait(self, timeout: float | None) -> None:
-        self.timeouts.append(timeout)
-        if timeout != 0:
-            self.waiting.put(get_ident())
-        self.asleep = get_ident() if timeout is None else 0
-        super().wait(timeout)
-        self.asleep = 0
-
-    def await_leader(self) -> int:
-        """The thread that waits next."""
-        return self.waiting.get(timeout=PATIENCE)
-
-
-class Identified(Scripted):
-    """Records the threads that ran it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.threads: list[int] = []
-        self.work = lambda: self.threads.append(get_ident())
+from tests.core.pools import LONG, SHORT, Watched, ask, serve, small
+from tests.core.scripted import PATIENCE, eventually
 
 
 @pytest.fixture
@@ -70,22 +27,6 @@ def house(waiter: Watched) -> Iterator[House]:
     with House(waiter=waiter) as house:
         yield house
     assert house.pool.threads == 0
-
-
-def small(most: int, waiter: Watched | None = None) -> House:
-    return House(most_threads=most, waiter=waiter)
-
-
-def serve(house: House, name: str, average_ns: float | None, count: int = 1, delay_us: int = 0) -> Identified:
-    """A model that runs its requests one by one on `count` instances; with a delay, two together."""
-    executable = Identified()
-    wanted = config(name, 2 if delay_us else 1, delay_us=delay_us)
-    house.serve(wanted, [executable] * count, average_ns=average_ns)
-    return executable
-
-
-def ask(house: House, name: str, value: float = 1.0) -> Caller:
-    return house.infer(request(value, model=name))
 
 
 def test_short_runs_run_on_the_thread_that_waits(house: House, waiter: Watched) -> None:
@@ -194,22 +135,6 @@ def test_the_watchdog_rests_while_there_is_no_work_and_comes_back_with_it(house:
     assert len(short.ran) == 2
 
 
-def test_a_look_at_a_run_that_is_still_young_is_followed_by_another() -> None:
-    timer = Timer()
-    pool = RunnerPool(ConditionWaiter(), timer)
-    pool._inline_since = monotonic_ns() + 1_000_000_000_000
-    pool.look()
-    assert (len(timer), pool._epoch) == (1, 0)
-
-
-def test_two_threads_that_arm_the_watchdog_plan_one_look() -> None:
-    timer = Timer()
-    pool = RunnerPool(ConditionWaiter(), timer)
-    pool._watch()
-    pool._watch()
-    assert len(timer) == 1
-
-
 def test_a_leader_that_was_stuck_lists_what_its_run_left_behind(house: House) -> None:
     """It no longer leads, so nobody would look at the list unless it kicks."""
     stuck, short = serve(house, "stuck", SHORT), serve(house, "short", SHORT)
@@ -316,59 +241,6 @@ def test_the_earliest_of_several_delays_ends_first(house: House) -> None:
     assert (early.ran, late.ran) == ([[1.0]], [[1.0, 2.0]])
 
 
-class Job:
-    """What a pool sees of a version, with `due` batches."""
-
-    def __init__(self, average_ns: float | None, run: Callable[[], None], due: int = 1) -> None:
-        self.average_ns = average_ns
-        self.due = due
-        self._run = run
-
-    def take(self, now_ns: int, instance: object = None) -> Next:
-        if self.due == 0:
-            return Next(None)
-        self.due -= 1
-        return Next(Run(cast("Instance", None), [], now_ns))
-
-    def execute(self, run: Run) -> bool:
-        self._run()
-        return self.due > 0
-
-
-class Failing(Job):
-    """A version that breaks the pool's own code: taking raises once."""
-
-    def take(self, now_ns: int, instance: object = None) -> Next:
-        self.due -= 1
-        raise RuntimeError("a mistake of the server")
-
-
-@pytest.fixture
-def pool() -> Iterator[RunnerPool]:
-    timer = Timer()
-    timer.start()
-    pool = RunnerPool(ConditionWaiter(), timer, 2)
-    pool.start()
-    yield pool
-    pool.stop()
-    timer.stop()
-
-
-def test_an_earlier_time_takes_the_place_of_a_later_one_and_not_the_other_way() -> None:
-    """The threads are left out: times are handed in."""
-    pool, version = RunnerPool(ConditionWaiter(), Timer()), Job(SHORT, lambda: None)
-    for due_ns in (300, 100, 200):
-        pool._schedule(version, Next(None, due_ns=due_ns))
-    assert len(pool._delayed) == 2
-    pool._move_due(99)
-    assert not pool._ready
-    for now_ns in (100, 200, 300):
-        pool._move_due(now_ns)
-        assert list(pool._ready) == [version]
-    assert not pool._delayed
-    assert not pool._due
-
-
 def test_a_long_run_goes_on_where_no_further_thread_can_be_started(
     house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -381,89 +253,3 @@ def test_a_long_run_goes_on_where_no_further_thread_can_be_started(
     assert ask(house, "long").value() == 2.0
     assert house.pool.threads == 1
     assert "no further runner could be started beside 1" in caplog.text
-
-
-@pytest.mark.parametrize("average_ns", [SHORT, LONG])
-def test_a_run_that_ends_in_an_error_of_the_server_is_logged_and_the_next_one_runs(
-    pool: RunnerPool, average_ns: float, caplog: pytest.LogCaptureFixture
-) -> None:
-    ran = Event()
-    runs: list[str] = []
-
-    def run() -> None:
-        runs.append("run")
-        if len(runs) == 1:
-            raise RuntimeError("a mistake of the server")
-        ran.set()
-
-    pool.list(Job(average_ns, run, due=2))
-    assert ran.wait(PATIENCE)
-    assert "a run of 0 requests ended in an error of the server" in caplog.text
-
-
-@pytest.mark.parametrize("average_ns", [SHORT, LONG])
-def test_a_pool_outlives_a_mistake_in_its_own_code(
-    pool: RunnerPool, average_ns: float, caplog: pytest.LogCaptureFixture
-) -> None:
-    ran = Event()
-    pool.list(Failing(average_ns, lambda: None))
-    for _ in range(3):
-        ran.clear()
-        pool.list(Job(SHORT, ran.set))
-        assert ran.wait(PATIENCE)
-    eventually(lambda: "a runner failed" in caplog.text)
-
-
-def test_a_thread_outlives_a_mistake_while_it_runs_what_waited_for_it(caplog: pytest.LogCaptureFixture) -> None:
-    with small(1) as house:
-        pool, held, entered = house.pool, Event(), Event()
-
-        def hold() -> None:
-            entered.set()
-            assert held.wait(PATIENCE)
-
-        pool.list(Job(LONG, hold))
-        assert entered.wait(PATIENCE)
-        pool.list(Failing(LONG, lambda: None))
-        eventually(lambda: len(pool._long) == 1)
-        held.set()
-        ran = Event()
-        pool.list(Job(LONG, ran.set))
-        assert ran.wait(PATIENCE)
-    assert pool.threads == 0
-    assert "a runner failed" in caplog.text
-
-
-def test_a_pool_that_stops_runs_what_it_took_and_nothing_that_waits_for_a_thread() -> None:
-    house = small(1)
-    with house:
-        pool, held, entered, ran = house.pool, Event(), Event(), Event()
-        other = Event()
-
-        def hold() -> None:
-            entered.set()
-            assert held.wait(PATIENCE)
-            ran.set()
-
-        pool.list(Job(LONG, hold, due=2))
-        assert entered.wait(PATIENCE)
-        pool.list(Job(LONG, other.set))
-        eventually(lambda: len(pool._long) == 1)
-        stopping = Thread(target=pool.stop)
-        stopping.start()
-        eventually(lambda: pool._stopping)
-        held.set()
-        stopping.join(PATIENCE)
-        assert not stopping.is_alive()
-        assert ran.is_set()
-        assert not other.is_set()
-        assert pool.threads == 0
-
-
-def test_a_version_that_leaves_makes_room_for_fewer_threads() -> None:
-    with small(4) as house:
-        version = house.serve(config("long"), [Scripted()] * 3)
-        assert house.pool._limit() == 4
-        house.pool.detach(version)
-        assert house.pool._limit() == 2
-        house.pool.attach(version)
