@@ -27,7 +27,7 @@ from naiad.core.runners import RunnerPool
 from naiad.core.strategy import Batcher
 from naiad.core.timer import Timer
 from naiad.core.types import Array, DataType, InferRequest, InferResponse, Signature, TensorSpec
-from naiad.core.version import Version
+from naiad.core.version import Shared, Version
 
 WIDTH = 16
 MAX_BATCH = 64
@@ -136,7 +136,8 @@ class Core:
             dynamic_batching=self._batching,
         )
         instances = [Instance(name, Device(Kind.CPU), Identity())]
-        version = Version(config, 1, instances, Batcher(config, instances, 1024), self._pool, self._timer, budget)
+        shared = Shared(self._pool, self._timer, budget)
+        version = Version(config, 1, instances, Batcher(config, instances, 1024), shared)
         version.average_ns = 1.0
         return version
 

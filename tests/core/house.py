@@ -11,12 +11,13 @@ from naiad.core.budget import Budget
 from naiad.core.config import Device, Kind, ModelConfig
 from naiad.core.engine import Engine, Served
 from naiad.core.instance import Instance
+from naiad.core.observer import Observer
 from naiad.core.pending import Pending, Responder
 from naiad.core.runners import DedicatedRunners, RunnerPool
 from naiad.core.strategy import Batcher, Run
 from naiad.core.timer import Timer
 from naiad.core.types import InferRequest
-from naiad.core.version import Next, Version
+from naiad.core.version import Next, Shared, Version
 from naiad.core.waiter import ConditionWaiter, Waiter
 from tests.core.scripted import PATIENCE, Caller, Scripted, config, eventually
 
@@ -32,12 +33,19 @@ class House:
     As a context manager it ends orderly: every lease, byte and timer entry must be back.
     """
 
-    def __init__(self, most_threads: int | None = None, budget: int = 1 << 30, waiter: Waiter | None = None) -> None:
+    def __init__(
+        self,
+        most_threads: int | None = None,
+        budget: int = 1 << 30,
+        waiter: Waiter | None = None,
+        observer: Observer | None = None,
+    ) -> None:
         self.budget = Budget(budget)
         self.timer = Timer()
         self.pool = RunnerPool(waiter or ConditionWaiter(), self.timer, most_threads)
         self.dedicated = DedicatedRunners()
-        self.engine = Engine()
+        self.observer = observer
+        self.engine = Engine(observer)
         self.versions: list[Version] = []
         self._executables: list[Scripted] = []
         self._models: dict[str, dict[int, Version]] = {}
@@ -77,7 +85,7 @@ class House:
         runners = self.dedicated if executables[0].own_threads else self.pool
         places = instances(model.name, executables)
         batcher = Batcher(model, places, limit)
-        version = Version(model, number, places, batcher, runners, self.timer, self.budget)
+        version = Version(model, number, places, batcher, Shared(runners, self.timer, self.budget, self.observer))
         version.average_ns = average_ns
         self.versions.append(version)
         self._executables += executables
@@ -118,7 +126,7 @@ class ByHand:
         self.budget = Budget(1 << 30)
         places = instances(model.name, executables)
         batcher = Batcher(model, places, limit)
-        self.version = Version(model, number, places, batcher, self, self.timer, self.budget)
+        self.version = Version(model, number, places, batcher, Shared(self, self.timer, self.budget))
 
     def attach(self, version: Version) -> None:
         self.attached += 1

@@ -27,7 +27,7 @@ def test_a_request_that_does_not_fit_is_refused_with_what_is_taken_and_the_flag_
         "The limit is set by --max-bytes-in-flight."
     )
     assert refused.value.code is Code.UNAVAILABLE
-    assert refused.value.reason is FailureReason.REJECTED
+    assert refused.value.reason is FailureReason.OVERLOADED
     assert not refused.value.retry
     assert budget.used == 60
 

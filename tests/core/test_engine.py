@@ -9,8 +9,9 @@ from typing import NamedTuple
 import pytest
 
 from naiad.core.budget import Budget
-from naiad.core.engine import Engine, IndexEntry, ModelMetadata, Models, Served
+from naiad.core.engine import Engine, IndexEntry, ModelHistory, ModelMetadata, Models, Served
 from naiad.core.errors import Draining, FailureReason, InvalidArgument, NaiadError, NotFound, Rejected, Unavailable
+from naiad.core.lifecycle import Phase
 from naiad.core.types import DataType, TensorSpec
 from naiad.core.version import Version
 from tests.core.house import ByHand
@@ -93,13 +94,13 @@ def test_what_fails_before_a_version_is_found_is_counted_by_the_engine(hall: Hal
             hall.engine.infer(request(1.0, model=name, version=number), Caller())
     with pytest.raises(NaiadError):
         hall.engine.lookup("nobody", None)
-    assert hall.unserved == {FailureReason.OTHER: 3}
+    assert hall.unserved == {FailureReason.NOT_FOUND: 2, FailureReason.UNAVAILABLE: 1}
 
 
 def test_what_a_version_refuses_is_counted_by_the_version_and_gives_its_bytes_back(hall: Hall) -> None:
     with pytest.raises(InvalidArgument):
         hall.engine.infer(request(1.0, rows=9), Caller())
-    assert hall.three.version.statistics().failures[FailureReason.OTHER] == 1
+    assert hall.three.version.statistics().failures[FailureReason.INVALID_ARGUMENT] == 1
     assert hall.three.version._budget.used == 0
     assert hall.unserved == {}
 
@@ -111,7 +112,7 @@ def test_a_request_that_the_budget_refuses_is_counted_as_rejected_by_its_version
         Rejected, match="Exceeds maximum bytes in flight: 80 of 100 bytes are taken, the request has 40"
     ):
         hall.engine.infer(request(2.0, width=10), Caller())
-    assert hall.three.version.statistics().failures[FailureReason.REJECTED] == 1
+    assert hall.three.version.statistics().failures[FailureReason.OVERLOADED] == 1
     assert hall.three.version._budget.used == 80
     hall.three.run()
     assert hall.three.version._budget.used == 0
@@ -250,11 +251,16 @@ def test_listeners_are_told_of_every_change_until_they_unsubscribe(hall: Hall) -
     assert told == ["first", "second", "second"]
 
 
-def test_the_index_is_the_managers(hall: Hall) -> None:
+def test_the_index_and_the_histories_are_the_managers(hall: Hall) -> None:
     class Manager:
         def index(self, ready_only: bool) -> tuple[IndexEntry, ...]:
             return (IndexEntry("m", "1", "READY" if ready_only else "LOADING", ""),)
 
+        def histories(self) -> tuple[ModelHistory, ...]:
+            return (history,)
+
+    history = ModelHistory("m", {1: Phase.LOADING}, {}, 0, 0, 0)
     assert hall.engine.index(ready_only=True) == ()
     hall.engine.govern(Manager())
     assert hall.engine.index(ready_only=True) == (IndexEntry("m", "1", "READY", ""),)
+    assert hall.engine.histories() == (history,)

@@ -53,7 +53,7 @@ def test_a_caller_cancelled_in_the_middle_of_a_batch_is_told_once_and_its_mates_
     assert (first.value(), last.value()) == (2.0, 6.0)
     assert len(cancelled.replies) == 1
     statistics = version.statistics()
-    assert statistics.failures[FailureReason.CANCELED] == statistics.fail.count == 1
+    assert statistics.failures[FailureReason.CANCELLED] == statistics.fail.count == 1
     assert (statistics.success.count, statistics.inference_count) == (3, 4)
 
 
@@ -127,7 +127,7 @@ def test_a_queue_timeout_is_answered_when_it_passes_while_every_instance_is_busy
     scripted.let_go()
     assert (head.value(), after.value()) == (200.0, 4.0)
     assert scripted.executed == [100.0, 2.0]
-    assert version.statistics().failures[FailureReason.REJECTED] == 1
+    assert version.statistics().failures[FailureReason.TIMEOUT] == 1
 
 
 def test_a_deadline_that_passes_during_a_run_is_answered_then_and_counts_as_executed(

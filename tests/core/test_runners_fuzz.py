@@ -184,7 +184,7 @@ def check_counted(zoo: Zoo) -> None:
         assert statistics.success.count == succeeded, name
         assert statistics.fail.count == len(outcomes) - succeeded + zoo.refused.count(name), name
         cancelled = sum(isinstance(o, NaiadError) and o.code is Code.CANCELLED for o in outcomes)
-        assert sum(count for reason, count in statistics.failures.items() if reason.name == "CANCELED") == cancelled
+        assert sum(count for reason, count in statistics.failures.items() if reason.name == "CANCELLED") == cancelled
         assert statistics.execution_count <= len(zoo.executables[name].ran)
         assert statistics.pending == 0
 

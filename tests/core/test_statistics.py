@@ -6,10 +6,19 @@ from collections.abc import Callable
 
 import pytest
 
-from naiad.core import execution, version
-from naiad.core.errors import BackendError, FailureReason, InvalidArgument, Rejected
+from naiad.core import accounts, execution, version
+from naiad.core.errors import BackendError, FailureReason, InvalidArgument, Rejected, TimedOut
+from naiad.core.histogram import Histogram
 from naiad.core.pending import Pending
-from naiad.core.statistics import BatchStatistics, BatchTimes, Duration, Statistics, VersionStatistics
+from naiad.core.statistics import (
+    BATCH_ROWS,
+    DURATIONS_NS,
+    BatchStatistics,
+    BatchTimes,
+    Duration,
+    Statistics,
+    VersionStatistics,
+)
 from naiad.core.types import InferRequest
 from tests.core.house import ByHand
 from tests.core.scripted import Scripted, config, request
@@ -40,6 +49,7 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     monkeypatch.setattr(version, "time", clock)
+    monkeypatch.setattr(accounts, "time", clock)
     monkeypatch.setattr(execution, "monotonic_ns", clock.monotonic_ns)
     return clock
 
@@ -48,10 +58,20 @@ def failures(**counts: int) -> dict[FailureReason, int]:
     return dict.fromkeys(FailureReason, 0) | {FailureReason[name]: count for name, count in counts.items()}
 
 
+def counted(histogram: Histogram) -> dict[int | None, int]:
+    """Counts by the bound of their bucket, None for the last, without empty ones."""
+    return {bound: n for bound, n in zip([*histogram.bounds, None], histogram.counts, strict=True) if n}
+
+
+def empty(bounds: tuple[int, ...]) -> Histogram:
+    return Histogram(bounds, (0,) * (len(bounds) + 1), 0)
+
+
 def test_a_new_version_has_done_nothing() -> None:
     none = Duration()
-    assert Statistics("m", 3).snapshot(0) == VersionStatistics(
-        "m", 3, 0, 0, 0, none, none, none, none, none, none, (), failures(), 0
+    times, rows = empty(DURATIONS_NS), empty(BATCH_ROWS)
+    assert Statistics("m", 3).snapshot(0, 5) == VersionStatistics(
+        "m", 3, 0, 0, 0, none, none, none, none, none, none, (), failures(), times, times, times, rows, 0, 5
     )
 
 
@@ -59,22 +79,36 @@ def test_each_request_counts_its_batchs_times_in_full_and_the_batch_counts_them_
     statistics = Statistics("m", 1)
     times = BatchTimes(taken=100, gathered=110, computed=140, answered=145)
     statistics.ran(6, times, 5)
-    statistics.succeeded(4, 400, 200, times)
-    snapshot = statistics.snapshot(2)
+    statistics.succeeded([70, 90, 110, 130], [20, 40, 60, 80], times)
+    snapshot = statistics.snapshot(2, 9)
     assert snapshot.compute_input == Duration(4, 40)
     assert snapshot.compute_infer == Duration(4, 120)
     assert snapshot.compute_output == Duration(4, 20)
     assert snapshot.batches == (BatchStatistics(6, Duration(1, 10), Duration(1, 30), Duration(1, 5)),)
     assert (snapshot.success, snapshot.queue) == (Duration(4, 400), Duration(4, 200))
     assert (snapshot.inference_count, snapshot.execution_count, snapshot.last_inference_ms) == (6, 1, 5)
-    assert snapshot.pending == 2
+    assert (snapshot.pending, snapshot.queue_limit) == (2, 9)
+
+
+def test_distributions_have_each_request_and_each_batch_once() -> None:
+    statistics = Statistics("m", 1)
+    times = BatchTimes(taken=0, gathered=0, computed=0, answered=60_000)
+    statistics.ran(6, times, 5)
+    statistics.succeeded([50_000, 50_001, 70_000_000_000], [0, 1, 2], times)
+    snapshot = statistics.snapshot(0, 9)
+    assert counted(snapshot.request_ns) == {50_000: 1, 100_000: 1, None: 1}
+    assert counted(snapshot.queue_ns) == {50_000: 3}
+    assert counted(snapshot.run_ns) == {100_000: 1}
+    assert counted(snapshot.batch_rows) == {8: 1}
+    totals = [h.total for h in (snapshot.request_ns, snapshot.queue_ns, snapshot.run_ns, snapshot.batch_rows)]
+    assert totals == [70_000_100_001, 3, 60_000, 6]
 
 
 def test_batches_are_counted_by_their_rows_in_ascending_order() -> None:
     statistics = Statistics("m", 1)
     for rows in (4, 1, 4):
         statistics.ran(rows, BatchTimes(0, 1, 3, 6), 0)
-    assert statistics.snapshot(0).batches == (
+    assert statistics.snapshot(0, 9).batches == (
         BatchStatistics(1, Duration(1, 1), Duration(1, 2), Duration(1, 3)),
         BatchStatistics(4, Duration(2, 2), Duration(2, 4), Duration(2, 6)),
     )
@@ -82,19 +116,19 @@ def test_batches_are_counted_by_their_rows_in_ascending_order() -> None:
 
 def test_failures_are_counted_together_and_by_reason() -> None:
     statistics = Statistics("m", 1)
-    for reason in (FailureReason.REJECTED, FailureReason.BACKEND, FailureReason.REJECTED):
+    for reason in (FailureReason.OVERLOADED, FailureReason.BACKEND, FailureReason.OVERLOADED):
         statistics.failed(reason, 7)
-    snapshot = statistics.snapshot(0)
+    snapshot = statistics.snapshot(0, 9)
     assert snapshot.fail == Duration(3, 21)
-    assert snapshot.failures == failures(REJECTED=2, BACKEND=1)
+    assert snapshot.failures == failures(OVERLOADED=2, BACKEND=1)
 
 
 def test_a_snapshot_does_not_change_any_more() -> None:
     statistics = Statistics("m", 1)
-    before = statistics.snapshot(0)
-    statistics.failed(FailureReason.OTHER, 1)
+    before = statistics.snapshot(0, 9)
+    statistics.failed(FailureReason.INTERNAL, 1)
     statistics.ran(1, BatchTimes(0, 0, 0, 0), 1)
-    assert before == Statistics("m", 1).snapshot(0)
+    assert before == Statistics("m", 1).snapshot(0, 9)
 
 
 def known_traffic(clock: Clock) -> ByHand:
@@ -162,11 +196,11 @@ def test_how_a_request_ends_decides_the_reason_that_is_counted(clock: Clock) -> 
             by_hand.infer(refused)
         by_hand.version.refused(raised.value, refused)
     cancelled.cancel()
-    by_hand.version.end(expired.pending, Rejected("Request timeout expired"))
+    by_hand.version.end(expired.pending, TimedOut("Request timeout expired"))
     scripted.raises = RuntimeError("out of luck")
     by_hand.run()
     statistics = by_hand.version.statistics()
-    assert statistics.failures == failures(CANCELED=1, REJECTED=2, OTHER=1, BACKEND=2)
+    assert statistics.failures == failures(CANCELLED=1, OVERLOADED=1, TIMEOUT=1, INVALID_ARGUMENT=1, BACKEND=2)
     assert statistics.fail == Duration(6, 6 * 50)
     assert (statistics.success, statistics.inference_count, statistics.execution_count) == (Duration(), 0, 0)
 
@@ -182,7 +216,7 @@ def test_a_deadline_that_passes_during_a_run_counts_as_executed_and_as_failed(cl
     statistics = by_hand.version.statistics()
     assert (statistics.inference_count, statistics.execution_count) == (2, 1)
     assert statistics.success.count == 1
-    assert statistics.failures == failures(REJECTED=1)
+    assert statistics.failures == failures(TIMEOUT=1)
 
 
 def test_what_waits_is_shown_until_it_is_taken(clock: Clock) -> None:

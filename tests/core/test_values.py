@@ -83,20 +83,21 @@ def tree(error: type[NaiadError]) -> list[type[NaiadError]]:
 
 def test_every_error_of_the_tree_has_its_code_reason_and_advice() -> None:
     told = {error.__name__: (error.code, error.reason, error.retry) for error in tree(NaiadError)}
-    other = FailureReason.OTHER
+    reason = FailureReason
     assert {name: told[name] for name in told if hasattr(errors, name)} == {
-        "NaiadError": (Code.INTERNAL, other, True),
-        "InvalidArgument": (Code.INVALID_ARGUMENT, other, True),
-        "NotFound": (Code.NOT_FOUND, other, True),
-        "AlreadyExists": (Code.ALREADY_EXISTS, other, True),
-        "Unimplemented": (Code.UNIMPLEMENTED, other, True),
-        "Unavailable": (Code.UNAVAILABLE, other, True),
-        "Rejected": (Code.UNAVAILABLE, FailureReason.REJECTED, False),
-        "Draining": (Code.UNAVAILABLE, other, True),
-        "DeadlineExceeded": (Code.DEADLINE_EXCEEDED, FailureReason.REJECTED, True),
-        "Cancelled": (Code.CANCELLED, FailureReason.CANCELED, True),
-        "ResourceExhausted": (Code.RESOURCE_EXHAUSTED, other, True),
-        "Internal": (Code.INTERNAL, other, True),
-        "BackendError": (Code.INTERNAL, FailureReason.BACKEND, True),
-        "ExecutableLost": (Code.INTERNAL, FailureReason.BACKEND, True),
+        "NaiadError": (Code.INTERNAL, reason.INTERNAL, True),
+        "InvalidArgument": (Code.INVALID_ARGUMENT, reason.INVALID_ARGUMENT, True),
+        "NotFound": (Code.NOT_FOUND, reason.NOT_FOUND, True),
+        "AlreadyExists": (Code.ALREADY_EXISTS, reason.INVALID_ARGUMENT, True),
+        "Unimplemented": (Code.UNIMPLEMENTED, reason.UNIMPLEMENTED, True),
+        "Unavailable": (Code.UNAVAILABLE, reason.UNAVAILABLE, True),
+        "Rejected": (Code.UNAVAILABLE, reason.OVERLOADED, False),
+        "TimedOut": (Code.UNAVAILABLE, reason.TIMEOUT, False),
+        "Draining": (Code.UNAVAILABLE, reason.UNAVAILABLE, True),
+        "DeadlineExceeded": (Code.DEADLINE_EXCEEDED, reason.TIMEOUT, True),
+        "Cancelled": (Code.CANCELLED, reason.CANCELLED, True),
+        "ResourceExhausted": (Code.RESOURCE_EXHAUSTED, reason.TOO_LARGE, True),
+        "Internal": (Code.INTERNAL, reason.INTERNAL, True),
+        "BackendError": (Code.INTERNAL, reason.BACKEND, True),
+        "ExecutableLost": (Code.INTERNAL, reason.BACKEND, True),
     }

@@ -36,7 +36,7 @@ def test_a_caller_cancelled_in_the_middle_of_a_batch_costs_its_mates_nothing() -
     assert len(cancelled.replies) == 1
     assert scripted.ran == [[1.0, 2.0, 3.0]]
     statistics = by_hand.version.statistics()
-    assert statistics.failures[FailureReason.CANCELED] == statistics.fail.count == 1
+    assert statistics.failures[FailureReason.CANCELLED] == statistics.fail.count == 1
     assert (statistics.success.count, statistics.inference_count) == (2, 3)
     assert by_hand.clean
 
@@ -198,7 +198,7 @@ def test_a_queue_timeout_is_told_as_such() -> None:
     late.pending.expire()
     assert isinstance(late.error(), Rejected)
     assert str(late.error()) == "Request timeout expired"
-    assert by_hand.version.statistics().failures[FailureReason.REJECTED] == 1
+    assert by_hand.version.statistics().failures[FailureReason.TIMEOUT] == 1
     assert by_hand.clean
 
 

@@ -129,7 +129,7 @@ def test_statistics_are_booked_before_the_flush() -> None:
 
     def look() -> None:
         statistics = by_hand.version.statistics()
-        seen.append((statistics.success.count, statistics.failures[FailureReason.CANCELED]))
+        seen.append((statistics.success.count, statistics.failures[FailureReason.CANCELLED]))
 
     by_hand.infer(request(1.0), Caller(look)).cancel()
     by_hand.infer(request(2.0), Caller(look))

@@ -6,9 +6,12 @@ from collections.abc import Mapping
 
 import pytest
 
-from naiad.core.engine import Engine, IndexEntry, Served
+from naiad.core.engine import Engine, IndexEntry, ModelHistory, Served
 from naiad.core.lifecycle import Phase, Record
+from naiad.core.version import Version
 from naiad.repository.publishing import Publisher
+from tests.core.house import ByHand
+from tests.core.scripted import Scripted, config
 
 
 class Listener:
@@ -74,3 +77,45 @@ def test_what_is_no_text_is_shown_escaped(listener: Listener) -> None:
     (entry,) = listener.publisher.index(ready_only=False)
     assert entry == IndexEntry("a\\udcffb", "", "UNAVAILABLE", "'x/a\\udcffb' cannot be read")
     assert all(text.encode() for text in entry if text)
+
+
+def version(number: int) -> Version:
+    return ByHand(config(), [Scripted()], number=number).version
+
+
+def test_the_history_of_a_model_has_its_phases_loads_and_failures(listener: Listener) -> None:
+    publisher = listener.publisher
+    publisher.tell("m", records(v1=Phase.LOADING, v2=Phase.LOADING))
+    publisher.loaded("m", 1, 0.5)
+    publisher.failed("m")
+    publisher.tell("m", records(v1=Phase.READY, v2=Phase.FAILED))
+    publisher.tell("a", {}, "a bad config")
+    assert publisher.histories() == ()
+    publisher.publish(ready=True)
+    assert publisher.histories() == (
+        ModelHistory("a", {}, {}, 0, 0, 0),
+        ModelHistory("m", {1: Phase.READY, 2: Phase.FAILED}, {1: 0.5}, 1, 1, 0),
+    )
+
+
+def test_a_swap_is_when_requests_without_a_version_go_to_another_one_after_the_first_pass(listener: Listener) -> None:
+    one, two = version(1), version(2)
+    steps = [
+        (Served({}, None), 0),
+        (Served({1: one}, one), 0),
+        (Served({1: one}, one), 0),
+        (Served({1: one, 2: two}, two), 1),
+        (Served({2: two}, two), 1),
+        (Served({}, None), 1),
+        (Served({1: one}, one), 1),
+        (Served({1: version(1)}, version(1)), 2),
+    ]
+    listener.publisher.tell("m", records(v1=Phase.READY))
+    for first in (version(1), version(2)):
+        listener.publisher.serve("m", Served({first.number: first}, first))
+    listener.publisher.serve("m", Served({}, None))
+    listener.publisher.publish(ready=True)
+    for served, swaps in steps:
+        listener.publisher.serve("m", served)
+        listener.publisher.publish(ready=True)
+        assert listener.publisher.histories()[0].swaps == swaps

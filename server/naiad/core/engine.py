@@ -12,8 +12,11 @@ from threading import Lock
 from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
+from naiad.core import accounts
 from naiad.core.config import ModelConfig
 from naiad.core.errors import Draining, FailureReason, InvalidArgument, NaiadError, NotFound, Unavailable
+from naiad.core.lifecycle import Phase
+from naiad.core.observer import Observer
 from naiad.core.pending import Pending, Responder
 from naiad.core.statistics import VersionStatistics
 from naiad.core.types import InferRequest, Signature, TensorSpec
@@ -39,10 +42,28 @@ class ModelMetadata(NamedTuple):
     outputs: tuple[TensorSpec, ...]
 
 
+class ModelHistory(NamedTuple):
+    """What has become of a model's versions since the server started.
+
+    phases: how each version stands. load_seconds: how long the last load of each took that was loaded.
+    loads, load_failures: of all versions. swaps: how often requests without a version went to another one than before,
+    not counting the first pass of loading.
+    """
+
+    name: str
+    phases: Mapping[int, Phase]
+    load_seconds: Mapping[int, float]
+    loads: int
+    load_failures: int
+    swaps: int
+
+
 class Control(Protocol):
     """What decides which versions exist."""
 
     def index(self, ready_only: bool) -> tuple[IndexEntry, ...]: ...
+
+    def histories(self) -> tuple[ModelHistory, ...]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +85,8 @@ Models = Mapping[str, Served]
 class Engine:
     """Thread-safe. Errors are those of naiad.core.errors."""
 
-    def __init__(self) -> None:
+    def __init__(self, observer: Observer | None = None) -> None:
+        self._observer = observer
         self._models: Models = MappingProxyType({})
         self._published = False
         self._control: Control | None = None
@@ -91,12 +113,23 @@ class Engine:
             self._count(error, version, request)
             raise
 
+    def refused(self, error: NaiadError, request: InferRequest) -> None:
+        """Count and tell a request that failed outside of the engine: not understood, or answered in vain.
+
+        What is known of it stands in `request`; a model that is not served counts as none.
+        """
+        signature = request.signature
+        served = self._models.get(signature.model)
+        self._count(error, None if served is None else served.of(signature.version), request)
+
     def _count(self, error: NaiadError, version: Version | None, request: InferRequest) -> None:
         if version is not None:
             version.refused(error, request)
             return
         with self._lock:
             self._unserved[error.reason] += 1
+        if self._observer is not None:
+            self._observer.answered([accounts.refused(error, request, None)])
 
     def _find(self, signature: Signature) -> Version:
         served = self._models.get(signature.model)
@@ -178,6 +211,10 @@ class Engine:
     def index(self, ready_only: bool) -> tuple[IndexEntry, ...]:
         """Every model of the repositories with its versions' states."""
         return () if self._control is None else self._control.index(ready_only)
+
+    def histories(self) -> tuple[ModelHistory, ...]:
+        """What has become of every model, by name."""
+        return () if self._control is None else self._control.histories()
 
     def subscribe(self, listener: Callable[[], None]) -> Callable[[], None]:
         """Have `listener` called after every change of readiness, from any thread; it must only enqueue.

@@ -6,7 +6,8 @@
     ├── AlreadyExists
     ├── Unimplemented        known, but not served here
     ├── Unavailable          could be served at another moment or by another server
-    │   ├── Rejected         refused or given up by a queue or the budget
+    │   ├── Rejected         refused by a queue or the budget, which are full
+    │   │   └── TimedOut     given up by a queue
     │   └── Draining         the version is on its way out: look up once more
     ├── DeadlineExceeded     the client's own deadline passed
     ├── Cancelled            the client took the request back
@@ -40,46 +41,64 @@ class Code(Enum):
 
 
 class FailureReason(Enum):
-    """How a failed request is counted; the four reasons of `nv_inference_request_failure`."""
+    """How a failed request is counted: finer than Code where operators act differently. The value is a metric's label.
 
-    REJECTED = "REJECTED"
-    CANCELED = "CANCELED"
-    BACKEND = "BACKEND"
-    OTHER = "OTHER"
+    OVERLOADED: a queue or the budget of bytes is full. TIMEOUT: the queue's or the client's own time was over.
+    """
+
+    INVALID_ARGUMENT = "invalid_argument"
+    NOT_FOUND = "not_found"
+    UNAVAILABLE = "unavailable"
+    UNIMPLEMENTED = "unimplemented"
+    OVERLOADED = "overloaded"
+    TIMEOUT = "timeout"
+    CANCELLED = "cancelled"
+    TOO_LARGE = "too_large"
+    BACKEND = "backend"
+    INTERNAL = "internal"
 
 
 class NaiadError(Exception):
     """An error that a client is told: `code`, and `str(error)` as the text."""
 
     code: ClassVar[Code] = Code.INTERNAL
-    reason: ClassVar[FailureReason] = FailureReason.OTHER
+    reason: ClassVar[FailureReason] = FailureReason.INTERNAL
     retry: ClassVar[bool] = True
     """False tells clients with a retry policy not to try again by themselves."""
 
 
 class InvalidArgument(NaiadError):
     code = Code.INVALID_ARGUMENT
+    reason = FailureReason.INVALID_ARGUMENT
 
 
 class NotFound(NaiadError):
     code = Code.NOT_FOUND
+    reason = FailureReason.NOT_FOUND
 
 
 class AlreadyExists(NaiadError):
     code = Code.ALREADY_EXISTS
+    reason = FailureReason.INVALID_ARGUMENT
 
 
 class Unimplemented(NaiadError):
     code = Code.UNIMPLEMENTED
+    reason = FailureReason.UNIMPLEMENTED
 
 
 class Unavailable(NaiadError):
     code = Code.UNAVAILABLE
+    reason = FailureReason.UNAVAILABLE
 
 
 class Rejected(Unavailable):
-    reason = FailureReason.REJECTED
+    reason = FailureReason.OVERLOADED
     retry = False
+
+
+class TimedOut(Rejected):
+    reason = FailureReason.TIMEOUT
 
 
 class Draining(Unavailable):
@@ -88,16 +107,17 @@ class Draining(Unavailable):
 
 class DeadlineExceeded(NaiadError):
     code = Code.DEADLINE_EXCEEDED
-    reason = FailureReason.REJECTED
+    reason = FailureReason.TIMEOUT
 
 
 class Cancelled(NaiadError):
     code = Code.CANCELLED
-    reason = FailureReason.CANCELED
+    reason = FailureReason.CANCELLED
 
 
 class ResourceExhausted(NaiadError):
     code = Code.RESOURCE_EXHAUSTED
+    reason = FailureReason.TOO_LARGE
 
 
 class Internal(NaiadError):

@@ -12,7 +12,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import TYPE_CHECKING, Protocol
 
-from naiad.core.errors import Cancelled, DeadlineExceeded, NaiadError, Rejected
+from naiad.core.errors import Cancelled, DeadlineExceeded, NaiadError, TimedOut
 from naiad.core.types import InferRequest, InferResponse
 
 if TYPE_CHECKING:
@@ -109,5 +109,5 @@ class Pending:
     def expiry_error(self) -> NaiadError:
         """What the caller is told when time is over: the queue's timeout or its own deadline."""
         if self.queue_timeout:
-            return Rejected("Request timeout expired")
+            return TimedOut("Request timeout expired")
         return DeadlineExceeded("Deadline Exceeded")

@@ -68,7 +68,7 @@ class BatchQueue(Generic[E]):
         self._preferred = preferred or frozenset({max_batch_size})
         self._most = max(self._preferred)
         self._delay_ns = batching.max_queue_delay_microseconds * 1000 if batching and not self._single else 0
-        self._limit = limit
+        self.limit = limit
         self._fifo: deque[E] = deque()
         self._buckets: dict[object, _Bucket[E]] = {}
         self._ripe: dict[object, None] = {}
@@ -79,7 +79,7 @@ class BatchQueue(Generic[E]):
 
     def push(self, entry: E) -> None:
         """Append; raises Rejected when `limit` requests wait already."""
-        if self._live >= self._limit:
+        if self._live >= self.limit:
             raise Rejected("Exceeds maximum queue size")
         plan = entry.plan
         bucket = self._buckets.get(plan.key)

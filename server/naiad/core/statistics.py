@@ -6,11 +6,21 @@ computed for 1 ms adds 4 ms to `compute_infer`; `batches` counts the same run on
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from naiad.core.errors import FailureReason
+from naiad.core.histogram import Distribution, Histogram
+
+_US, _MS, _S = 1_000, 1_000_000, 1_000_000_000
+DURATIONS_NS = (
+    *(50 * _US, 100 * _US, 250 * _US, 500 * _US),
+    *(1 * _MS, int(2.5 * _MS), 5 * _MS, 10 * _MS, 25 * _MS, 50 * _MS, 100 * _MS, 250 * _MS, 500 * _MS),
+    *(1 * _S, 2 * _S, int(2.5 * _S), 5 * _S, 10 * _S, 30 * _S, 60 * _S),
+)
+"""Bounds for durations: from a request that meets an idle server and a tiny model to one that is given up."""
+BATCH_ROWS = tuple(2**n for n in range(11))
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +45,9 @@ class VersionStatistics(NamedTuple):
 
     last_inference_ms: end of the last run, milliseconds since 1970, 0 for never. inference_count: rows that ran.
     execution_count: batches that ran. failures: requests that failed, by reason; `fail` has them all.
+    request_ns, queue_ns: one value for each request that succeeded, in nanoseconds. run_ns, batch_rows: one for each
+    batch that ran. pending: requests that wait. queue_limit: the most that may. gpus: the ordinals of those that its
+    instances are on.
     """
 
     name: str
@@ -50,7 +63,13 @@ class VersionStatistics(NamedTuple):
     compute_output: Duration
     batches: tuple[BatchStatistics, ...]
     failures: Mapping[FailureReason, int]
+    request_ns: Histogram
+    queue_ns: Histogram
+    run_ns: Histogram
+    batch_rows: Histogram
     pending: int
+    queue_limit: int
+    gpus: tuple[int, ...] = ()
 
 
 class BatchTimes(NamedTuple):
@@ -110,6 +129,10 @@ class Statistics:
         self._compute = _Compute()
         self._batches: dict[int, _Compute] = {}
         self._failures = dict.fromkeys(FailureReason, 0)
+        self._request_ns = Distribution(DURATIONS_NS)
+        self._queue_ns = Distribution(DURATIONS_NS)
+        self._run_ns = Distribution(DURATIONS_NS)
+        self._batch_rows = Distribution(BATCH_ROWS)
 
     def ran(self, rows: int, times: BatchTimes, wall_ms: int) -> None:
         """Count one batch that ran, whatever became of its requests."""
@@ -120,19 +143,24 @@ class Statistics:
         if batch is None:
             batch = self._batches[rows] = _Compute()
         batch.add(1, times)
+        self._run_ns.add((times.answered - times.taken,))
+        self._batch_rows.add((rows,))
 
-    def succeeded(self, count: int, total_ns: int, queue_ns: int, times: BatchTimes) -> None:
-        """Count the requests of a batch that were answered with a result; times summed over the requests."""
-        self._success.add(count, total_ns)
-        self._queue.add(count, queue_ns)
+    def succeeded(self, request_ns: Sequence[int], queue_ns: Sequence[int], times: BatchTimes) -> None:
+        """Count the requests of a batch that were answered with a result: how long each took and waited."""
+        count = len(request_ns)
+        self._success.add(count, sum(request_ns))
+        self._queue.add(count, sum(queue_ns))
         self._compute.add(count, times)
+        self._request_ns.add(request_ns)
+        self._queue_ns.add(queue_ns)
 
     def failed(self, reason: FailureReason, ns: int) -> None:
         """Count one request that was answered with an error after `ns`."""
         self._fail.add(1, ns)
         self._failures[reason] += 1
 
-    def snapshot(self, pending: int) -> VersionStatistics:
+    def snapshot(self, pending: int, queue_limit: int) -> VersionStatistics:
         return VersionStatistics(
             name=self._name,
             version=self._version,
@@ -150,5 +178,10 @@ class Statistics:
                 for rows, of in sorted(self._batches.items())
             ),
             failures=dict(self._failures),
+            request_ns=self._request_ns.read(),
+            queue_ns=self._queue_ns.read(),
+            run_ns=self._run_ns.read(),
+            batch_rows=self._batch_rows.read(),
             pending=pending,
+            queue_limit=queue_limit,
         )

@@ -60,6 +60,10 @@ class Strategy(Protocol):
     def __len__(self) -> int:
         """Requests that wait."""
 
+    @property
+    def limit(self) -> int:
+        """The most requests that may wait."""
+
 
 class Batcher:
     """Dynamic batching, or one by one where the config does not ask for it.
@@ -76,6 +80,10 @@ class Batcher:
 
     def __len__(self) -> int:
         return len(self._queue)
+
+    @property
+    def limit(self) -> int:
+        return self._queue.limit
 
     @property
     def ordered(self) -> bool:

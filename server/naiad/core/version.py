@@ -14,14 +14,16 @@ from contextlib import ExitStack
 from threading import Lock
 from typing import NamedTuple, Protocol
 
+from naiad.core.accounts import Accounts
 from naiad.core.batch import Shaper
 from naiad.core.budget import Budget
-from naiad.core.config import ModelConfig
+from naiad.core.config import Kind, ModelConfig
 from naiad.core.errors import Draining, NaiadError, Rejected, Unavailable
-from naiad.core.execution import Computed, compute
+from naiad.core.execution import compute
 from naiad.core.instance import Instance
+from naiad.core.observer import Observer
 from naiad.core.pending import Pending, Responder, Sink, State
-from naiad.core.statistics import BatchTimes, Statistics, VersionStatistics
+from naiad.core.statistics import BatchTimes, VersionStatistics
 from naiad.core.strategy import Outcome, Run, Strategy
 from naiad.core.timer import Timer
 from naiad.core.types import InferRequest, Signature
@@ -41,6 +43,15 @@ class Runners(Protocol):
 
     def detach(self, version: Version) -> None:
         """The version has nothing left to run."""
+
+
+class Shared(NamedTuple):
+    """What a version has in common with others: who runs it, what times and bounds its requests, who hears of them."""
+
+    runners: Runners
+    timer: Timer
+    budget: Budget
+    observer: Observer | None = None
 
 
 class Next(NamedTuple):
@@ -76,21 +87,18 @@ class Version:
         number: int,
         instances: Sequence[Instance],
         strategy: Strategy,
-        runners: Runners,
-        timer: Timer,
-        budget: Budget,
+        shared: Shared,
     ) -> None:
         self.config = config
         self.number = number
         self.instances = tuple(instances)
         self.average_ns: float | None = None
         """How long runs take, of late; the first one is slower than the others and does not count."""
+        self._gpus = tuple(sorted({i.device.id for i in self.instances if i.device.kind is Kind.GPU}))
         self._strategy = strategy
-        self._runners = runners
-        self._timer = timer
-        self._budget = budget
+        self._runners, self._timer, self._budget, observer = shared
         self._shaper = Shaper(config)
-        self._statistics = Statistics(config.name, number)
+        self._accounts = Accounts(config.name, number, observer)
         self._lock = Lock()
         self._plans: dict[Signature, Plan] = {}
         self._keys = Keys()
@@ -103,7 +111,7 @@ class Version:
         self._outbox: deque[tuple[Pending, Outcome]] = deque()
         self._sending = Lock()
         self._on_idle: Callable[[], None] | None = None
-        runners.attach(self)
+        self._runners.attach(self)
 
     # Requests come in.
 
@@ -145,7 +153,8 @@ class Version:
     def refused(self, error: NaiadError, request: InferRequest) -> None:
         """Count a request that `submit` did not take."""
         with self._lock:
-            self._statistics.failed(error.reason, time.monotonic_ns() - request.received_ns)
+            self._accounts.count_refused(error, request.received_ns)
+        self._accounts.tell_refused(error, request)
 
     def _learn(self, request: InferRequest) -> Plan:
         with self._lock:
@@ -193,12 +202,13 @@ class Version:
         times = BatchTimes(run.taken_ns, computed.gathered_ns, computed.computed_ns, time.monotonic_ns())
         with self._lock:
             claimed = _claim(run.entries, computed.outcomes)
-            self._count(computed, claimed, times)
+            self._accounts.count_run(computed, claimed, times)
             released = self._release(self._strategy.answered(claimed))
         sinks = self._send(released)
         again, idle = self._leave(run, computed.lost)
         for sink in sinks:
             sink.flush()
+        self._accounts.tell_run(claimed, times)
         if idle is not None:
             idle()
         return again
@@ -222,20 +232,6 @@ class Version:
         if lost and not self._alive:
             self.abort(Unavailable(f"model '{self.config.name}' version {self.number} has lost every instance"))
         return again, idle
-
-    def _count(self, computed: Computed, claimed: Sequence[tuple[Pending, Outcome]], times: BatchTimes) -> None:
-        if computed.rows:
-            self._statistics.ran(computed.rows, times, time.time_ns() // 1_000_000)
-        received = queued = count = 0
-        for pending, outcome in claimed:
-            if isinstance(outcome, NaiadError):
-                self._statistics.failed(outcome.reason, times.answered - pending.request.received_ns)
-            else:
-                count += 1
-                received += pending.request.received_ns
-                queued += pending.queued_ns
-        if count:
-            self._statistics.succeeded(count, count * times.answered - received, count * times.taken - queued, times)
 
     # Requests end early.
 
@@ -272,9 +268,7 @@ class Version:
 
     def _part(self, ended: Sequence[tuple[Pending, NaiadError]], unqueued: Sequence[Pending]) -> Parting:
         """Count requests that ended early, which are DONE. The lock is held."""
-        now_ns = time.monotonic_ns()
-        for pending, error in ended:
-            self._statistics.failed(error.reason, now_ns - pending.request.received_ns)
+        self._accounts.count_ended(ended, time.monotonic_ns())
         self._leases -= len(unqueued)
         released = self._release(self._strategy.abandoned([pending for pending, _ in ended]))
         return Parting(ended, unqueued, released, self._idle())
@@ -289,6 +283,7 @@ class Version:
             pending.drop_data()
         for sink in sinks:
             sink.flush()
+        self._accounts.tell_ended(parting.ended)
         if parting.listed:
             self._runners.list(self)
         if parting.idle is not None:
@@ -371,7 +366,8 @@ class Version:
 
     def statistics(self) -> VersionStatistics:
         with self._lock:
-            return self._statistics.snapshot(len(self._strategy))
+            snapshot = self._accounts.read(len(self._strategy), self._strategy.limit)
+        return snapshot._replace(gpus=self._gpus)
 
 
 def _claim(entries: Sequence[Pending], outcomes: Sequence[Outcome]) -> list[tuple[Pending, Outcome]]:

@@ -12,11 +12,12 @@ from naiad.core.budget import Budget
 from naiad.core.config import Device, InstanceGroup, Kind, ModelConfig
 from naiad.core.errors import InvalidArgument, NaiadError
 from naiad.core.instance import Instance
+from naiad.core.observer import Observer
 from naiad.core.problems import InvalidConfig, Locate, Problem, raise_errors
 from naiad.core.runners import DedicatedRunners, RunnerPool
 from naiad.core.strategy import Batcher
 from naiad.core.timer import Timer
-from naiad.core.version import Version
+from naiad.core.version import Shared, Version
 from naiad.protocol.config import finish
 from naiad.protocol.config_rules import problems_of_completed
 from naiad.repository.resolve import Resolved
@@ -34,6 +35,7 @@ class Threads(NamedTuple):
     dedicated: DedicatedRunners
     timer: Timer
     budget: Budget
+    observer: Observer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +91,7 @@ class Loader:
             number,
             instances,
             Batcher(config, instances, self._queue_limit(config, len(instances))),
-            threads.dedicated if own_threads else threads.pool,
-            threads.timer,
-            threads.budget,
+            Shared(threads.dedicated if own_threads else threads.pool, threads.timer, threads.budget, threads.observer),
         )
 
     def _queue_limit(self, config: ModelConfig, instances: int) -> int:

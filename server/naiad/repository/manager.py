@@ -16,7 +16,7 @@ from queue import SimpleQueue
 from threading import Event, Thread
 from typing import NamedTuple
 
-from naiad.core.engine import Engine, IndexEntry, Served
+from naiad.core.engine import Engine, IndexEntry, ModelHistory, Served
 from naiad.core.lifecycle import Phase, Record, Verb, next_actions
 from naiad.repository.loaders import STOPPING, Loaders, Outcome, close
 from naiad.repository.loading import Loaded
@@ -74,6 +74,9 @@ class Manager:
 
     def index(self, ready_only: bool) -> tuple[IndexEntry, ...]:
         return self._publisher.index(ready_only)
+
+    def histories(self) -> tuple[ModelHistory, ...]:
+        return self._publisher.histories()
 
     def freeze(self) -> None:
         """Begin no more loads and swap nothing any more."""
@@ -166,11 +169,13 @@ class Manager:
             took = time.monotonic() - model.records[number].since
             model.loaded[number] = outcome
             self._move(model, number, Phase.READY)
+            self._publisher.loaded(model.candidate.name, number, took)
             self._publisher.serve(model.candidate.name, _served(model))
             log.info("%s is ready after %.3f s", _subject(model, number), took)
 
     def _failed(self, model: _Model, number: int, reason: str) -> None:
         self._move(model, number, Phase.FAILED, reason)
+        self._publisher.failed(model.candidate.name)
         log.error("%s failed to load: %s", _subject(model, number), reason)
 
     def _move(self, model: _Model, number: int, phase: Phase, reason: str = "") -> None:

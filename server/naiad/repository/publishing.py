@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 
-from naiad.core.engine import Engine, IndexEntry, Served
+from naiad.core.engine import Engine, IndexEntry, ModelHistory, Served
 from naiad.core.lifecycle import Record
 
 
@@ -21,7 +22,9 @@ class Publisher:
         self._engine = engine
         self._served: dict[str, Served] = {}
         self._entries: dict[str, tuple[IndexEntry, ...]] = {}
+        self._histories: dict[str, ModelHistory] = {}
         self._public: Mapping[str, tuple[IndexEntry, ...]] = MappingProxyType({})
+        self._public_histories: Mapping[str, ModelHistory] = MappingProxyType({})
         self._ready = False
         self._changed = True
 
@@ -32,14 +35,38 @@ class Publisher:
             entry for name in sorted(public) for entry in public[name] if entry.state == "READY" or not ready_only
         )
 
+    def histories(self) -> tuple[ModelHistory, ...]:
+        """What was published last, by name."""
+        public = self._public_histories
+        return tuple(public[name] for name in sorted(public))
+
     def tell(self, name: str, records: Mapping[int, Record], problem: str = "") -> None:
         """Say how a model's versions stand, or what is wrong with a model that has none."""
         self._entries[name] = tuple(_entries(_text(name), records, problem))
+        phases = MappingProxyType({number: record.phase for number, record in records.items()})
+        self._histories[name] = self._history(name)._replace(phases=phases)
+        self._changed = True
+
+    def loaded(self, name: str, number: int, seconds: float) -> None:
+        """Say that a version was loaded, and how long it took."""
+        history = self._history(name)
+        times = MappingProxyType({**history.load_seconds, number: seconds})
+        self._histories[name] = history._replace(loads=history.loads + 1, load_seconds=times)
+        self._changed = True
+
+    def failed(self, name: str) -> None:
+        """Say that a version could not be loaded."""
+        history = self._history(name)
+        self._histories[name] = history._replace(load_failures=history.load_failures + 1)
         self._changed = True
 
     def serve(self, name: str, served: Served) -> None:
         """Say where a model's requests go from now on."""
+        before = self._served.get(name)
         self._served[name] = served
+        if self._ready and _swapped(before, served):
+            history = self._history(name)
+            self._histories[name] = history._replace(swaps=history.swaps + 1)
         self._changed = True
 
     def publish(self, ready: bool) -> None:
@@ -48,7 +75,21 @@ class Publisher:
             return
         self._changed, self._ready = False, ready
         self._public = MappingProxyType(dict(self._entries))
+        self._public_histories = MappingProxyType(dict(self._histories))
         self._engine.publish(self._served, ready)
+
+    def _history(self, name: str) -> ModelHistory:
+        return self._histories.get(name) or ModelHistory(_text(name), _NONE, _NONE, 0, 0, 0)
+
+
+_NONE: Mapping[int, Any] = MappingProxyType({})
+
+
+def _swapped(before: Served | None, now: Served) -> bool:
+    """Whether requests that name no version go to another one than before."""
+    if before is None or before.latest is None or now.latest is None:
+        return False
+    return before.latest is not now.latest
 
 
 def _entries(name: str, records: Mapping[int, Record], problem: str) -> list[IndexEntry]:

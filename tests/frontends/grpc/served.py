@@ -14,7 +14,7 @@ from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message_factory import GetMessageClass
 
 from naiad.core.config import ModelConfig
-from naiad.core.engine import IndexEntry
+from naiad.core.engine import IndexEntry, ModelHistory
 from naiad.frontends.grpc import inference
 from naiad.frontends.grpc.aio import AioTransport
 from naiad.frontends.grpc.service import GrpcService
@@ -37,6 +37,9 @@ class Repository:
     def index(self, ready_only: bool) -> tuple[IndexEntry, ...]:
         self.asked.append(ready_only)
         return self.entries
+
+    def histories(self) -> tuple[ModelHistory, ...]:
+        return ()
 
 
 class Served:

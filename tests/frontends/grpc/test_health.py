@@ -196,4 +196,4 @@ def test_changes_are_told_by_a_thread_that_ends_with_stop() -> None:
 
 
 def test_kinds_of_events_are_all_there_are() -> None:
-    assert {kind.name for kind in Kind} == {"MESSAGE", "CANCEL", "OPEN", "HALF_CLOSE", "WRITABLE"}
+    assert {kind.name for kind in Kind} == {"MESSAGE", "CANCEL", "OPEN", "HALF_CLOSE", "WRITABLE", "TOO_LARGE"}

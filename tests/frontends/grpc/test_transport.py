@@ -181,16 +181,18 @@ def test_many_threads_may_send_at_a_time(wire: Wire) -> None:
 # Limits.
 
 
-def test_a_message_at_the_limit_passes_and_one_byte_more_is_refused_by_name(make: Make) -> None:
+def test_a_message_at_the_limit_passes_and_of_one_byte_more_the_service_hears_by_name(make: Make) -> None:
     with Wire(make, TransportSettings(port=0, max_message_size=1000)) as wire:
         answer = wire.call(bytes(1000))
         wire.reply(wire.next(Kind.MESSAGE), b"fits")
         assert answer.result(PATIENCE) == b"fits"
         answer = wire.call(bytes(1001))
+        event = wire.next(Kind.TOO_LARGE)
+        for part in (b"1001", b"1000", b"--grpc-max-message-size"):
+            assert part in bytes(event.message)
+        wire.end(event, Trailers(GrpcStatus.RESOURCE_EXHAUSTED, "told"))
         assert answer.exception(PATIENCE) is not None
-        assert answer.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-        for part in ("1001", "1000", "--grpc-max-message-size"):
-            assert part in answer.details()
+        assert (answer.code(), answer.details()) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "told")
         assert wire.quiet()
 
 

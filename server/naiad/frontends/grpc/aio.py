@@ -131,11 +131,13 @@ class AioTransport:
 
         async def unary(message: bytes, context: Context) -> bytes:
             call = UnaryCall(path, context, self._loop)
-            refusal = self._refusal or (too_large(len(message), limit) if len(message) > limit else None)
-            event = Event(Kind.MESSAGE, call, b"" if refusal else message)
+            event = Event(Kind.MESSAGE, call, message)
+            if len(message) > limit:
+                event = Event(Kind.TOO_LARGE, call, too_large(len(message), limit).encode())
             del message  # grpc keeps the traceback of an error, with this frame, until the garbage collector comes
-            if refusal:
-                await call.finish(refusal)
+            if self._refusal:
+                del event
+                await call.finish(self._refusal)
             self._enter()
             try:
                 self._emit(event)

@@ -153,7 +153,7 @@ class Stream(AioCall):
                 self._emit(Event(Kind.HALF_CLOSE, self))
                 return
             if len(message) > self._limit:
-                self._end(too_large(len(message), self._limit))
+                self._end(Trailers(GrpcStatus.RESOURCE_EXHAUSTED, too_large(len(message), self._limit)))
                 return
             self._outstanding += 1
             self._emit(Event(Kind.MESSAGE, self, message))

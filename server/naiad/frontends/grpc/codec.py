@@ -108,6 +108,20 @@ def decode(
     return _decode_new(message, cache, received_ns, deadline, trace_id, known)
 
 
+def outline(message: Buffer) -> tuple[str, int | None, str]:
+    """Model, version and id of a request that cannot be decoded, as far as they can be read; never raises."""
+    found = {
+        f.tag: bytes(message[f.content : f.end]).decode("utf-8", "replace")
+        for f in scan(message) or ()
+        if f.tag in (_NAME, _VERSION, _ID)
+    }
+    try:
+        version = parse_version(found.get(_VERSION, ""))
+    except InvalidArgument:
+        version = None
+    return found.get(_NAME, ""), version, found.get(_ID, "")
+
+
 def _others(message: Buffer, end: int, tensors: Sequence[_Tensor]) -> tuple[Array, ...]:
     """The tensors behind the first; KeyError if they are not where the layout has them."""
     arrays = []

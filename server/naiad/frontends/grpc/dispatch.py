@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar, cast
 
 from google.protobuf.message import DecodeError, Message
 
-from naiad.core.errors import Internal, InvalidArgument, NaiadError
+from naiad.core.errors import Internal, InvalidArgument, NaiadError, ResourceExhausted
 from naiad.frontends.grpc.transport import OK, Buffer, Call, Event, Kind, Metadata, Method, Reply, Trailers
 from naiad.frontends.status import STATUS
 
@@ -51,10 +51,17 @@ Request = TypeVar("Request", bound=Message)
 
 
 class Dispatcher:
-    """The sink of a transport's events."""
+    """The sink of a transport's events. too_large: hears of calls that are refused because of their size."""
 
-    def __init__(self, send: Send, unary: Mapping[str, Unary], streams: Mapping[str, OpenStream]) -> None:
+    def __init__(
+        self,
+        send: Send,
+        unary: Mapping[str, Unary],
+        streams: Mapping[str, OpenStream],
+        too_large: Callable[[Call, NaiadError], None] = lambda _, __: None,
+    ) -> None:
         self._send = send
+        self._too_large = too_large
         self._unary = unary
         self._streams = streams
 
@@ -89,6 +96,10 @@ class Dispatcher:
         kind, call, message = event
         if kind is Kind.MESSAGE and not call.streaming:
             return self._unary[call.method](call, message)
+        if kind is Kind.TOO_LARGE:
+            error = ResourceExhausted(str(message, "utf-8"))
+            self._too_large(call, error)
+            raise error
         if kind is Kind.OPEN:
             call.state = self._streams[call.method](call)
         elif call.state is not None:

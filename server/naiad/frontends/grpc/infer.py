@@ -9,11 +9,12 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
 
 from naiad.core.engine import Engine
 from naiad.core.errors import NaiadError
-from naiad.core.types import InferResponse
-from naiad.frontends.grpc.codec import DecodeCache, decode
+from naiad.core.types import InferRequest, InferResponse, Signature
+from naiad.frontends.grpc.codec import DecodeCache, decode, outline
 from naiad.frontends.grpc.dispatch import Send, failure, unexpected
 from naiad.frontends.grpc.encoding import EncodeCache, encode
 from naiad.frontends.grpc.transport import OK, Buffer, Call, Metadata, Reply
@@ -27,10 +28,14 @@ class _Collected(threading.local):
 
 
 class ReplySink:
-    """Collects encoded replies (`core.pending.Sink`). `flush` sends what the calling thread has collected."""
+    """Collects encoded replies (`core.pending.Sink`). `flush` sends what the calling thread has collected.
 
-    def __init__(self, send: Send) -> None:
+    failed: hears of responses that cannot be encoded, whose requests counted as answered well.
+    """
+
+    def __init__(self, send: Send, failed: Callable[[NaiadError, InferResponse], None] = lambda _, __: None) -> None:
         self._send = send
+        self._failed = failed
         self._cache = EncodeCache()
         self._collected = _Collected()
 
@@ -50,10 +55,12 @@ class ReplySink:
         try:
             return Reply(call, encode(outcome, self._cache), OK)
         except NaiadError as error:
-            return failure(call, error)
+            fault = error
         except Exception as error:
             log.exception("cannot encode a response of model '%s'", outcome.head.model)
-            return failure(call, unexpected(error, "the encoding of the response"))
+            fault = unexpected(error, "the encoding of the response")
+        self._failed(fault, outcome)
+        return failure(call, fault)
 
 
 class GrpcResponder:
@@ -80,19 +87,31 @@ class ModelInfer:
 
     def __init__(self, engine: Engine, send: Send) -> None:
         self._engine = engine
-        self._sink = ReplySink(send)
+        self._sink = ReplySink(send, self._unencoded)
         self._cache = DecodeCache()
 
+    def too_large(self, call: Call, error: NaiadError) -> None:
+        """Count a request that is refused because of its size."""
+        self._engine.refused(error, _unread("", None, "", trace_id(call.metadata)))
+
+    def _unencoded(self, error: NaiadError, response: InferResponse) -> None:
+        self._engine.refused(error, _unread(response.head.model, int(response.head.version), response.id, ""))
+
     def __call__(self, call: Call, message: Buffer) -> None:
-        request = decode(
-            message,
-            self._cache,
-            time.monotonic_ns(),
-            call.deadline,
-            trace_id(call.metadata),
-            self._engine.lookup,
-        )
+        received_ns = time.monotonic_ns()
+        trace = trace_id(call.metadata)
+        try:
+            request = decode(message, self._cache, received_ns, call.deadline, trace, self._engine.lookup)
+        except NaiadError as error:
+            seen = _unread(*outline(message), trace)
+            self._engine.refused(error, seen._replace(received_ns=received_ns, nbytes=len(message)))
+            raise
         call.state = self._engine.infer(request, GrpcResponder(call, self._sink))
+
+
+def _unread(model: str, version: int | None, request_id: str, trace: str) -> InferRequest:
+    """What is known of a request, or of its response, that cannot be read or sent."""
+    return InferRequest(Signature(model, version, ()), request_id, (), time.monotonic_ns(), 0, trace_id=trace)
 
 
 def trace_id(metadata: Metadata) -> str:

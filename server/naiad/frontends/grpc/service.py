@@ -5,6 +5,7 @@ from __future__ import annotations
 from google.protobuf.descriptor import ServiceDescriptor
 
 from naiad.core.engine import Engine
+from naiad.core.errors import NaiadError
 from naiad.frontends.grpc import health, inference, reflection
 from naiad.frontends.grpc.dispatch import Dispatcher, OpenStream, Unary
 from naiad.frontends.grpc.infer import ModelInfer
@@ -21,7 +22,8 @@ class GrpcService:
         self._transport = transport
         self._health = health.Health(engine, transport.send)
         self._reflection = Reflection(service.full_name for service in SERVICES)
-        self._dispatcher = Dispatcher(transport.send, self._unary(engine), self._streams())
+        self._infer = ModelInfer(engine, transport.send)
+        self._dispatcher = Dispatcher(transport.send, self._unary(engine), self._streams(), self._too_large)
 
     def start(self) -> int:
         """Listen; gives the port. OSError says why the address cannot be had."""
@@ -45,7 +47,7 @@ class GrpcService:
     def _unary(self, engine: Engine) -> dict[str, Unary]:
         handlers: dict[str, Unary] = {
             **inference.InferenceReads(engine).handlers,
-            "ModelInfer": ModelInfer(engine, self._transport.send),
+            "ModelInfer": self._infer,
         }
         unary = {
             _path(inference.SERVICE, method.name): handlers.get(method.name) or inference.not_yet(method.name)
@@ -64,6 +66,10 @@ class GrpcService:
         for service in reflection.SERVICES:
             streams[_path(service, "ServerReflectionInfo")] = self._reflect
         return streams
+
+    def _too_large(self, call: Call, error: NaiadError) -> None:
+        if call.method == _path(inference.SERVICE, "ModelInfer"):
+            self._infer.too_large(call, error)
 
     def _reflect(self, call: Call) -> ReflectionStream:
         return ReflectionStream(self._reflection, call, self._transport.send)

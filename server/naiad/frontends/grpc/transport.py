@@ -3,7 +3,8 @@
 A transport knows HTTP/2, gRPC's framing, deadlines and limits; messages are bytes both ways. What it promises:
 
 - Events go to the sink in lists, each as it happened per call, never two lists at a time. For a unary method the
-  only events are one MESSAGE, which opens the call as well, and possibly CANCEL. A streaming call gets OPEN, its
+  only events are one MESSAGE, or TOO_LARGE instead, which opens the call as well, and possibly CANCEL. A streaming
+  call gets OPEN, its
   MESSAGEs, HALF_CLOSE, and possibly CANCEL, after which nothing follows. A stream that breaks may seem half-closed
   just before its CANCEL comes.
 - `send` takes a list of replies from any thread and neither blocks nor raises; replies to one call arrive in the
@@ -40,6 +41,7 @@ class Kind(IntEnum):
     OPEN = 2
     HALF_CLOSE = 3
     WRITABLE = 4
+    TOO_LARGE = 5
 
 
 class Call(Protocol):
@@ -68,7 +70,10 @@ class Call(Protocol):
 
 
 class Event(NamedTuple):
-    """One thing that happened. A MESSAGE's bytes stay valid as long as someone holds them."""
+    """One thing that happened. A MESSAGE's bytes stay valid as long as someone holds them.
+
+    TOO_LARGE: a unary call's message is above the limit; what there is instead is a text that says so.
+    """
 
     kind: Kind
     call: Call
@@ -150,12 +155,9 @@ class Transport(Protocol):
         """
 
 
-def too_large(size: int, limit: int) -> Trailers:
-    """How a message above the limit is refused."""
-    return Trailers(
-        GrpcStatus.RESOURCE_EXHAUSTED,
-        f"received message of {size} bytes is larger than the limit of {limit} bytes (--grpc-max-message-size)",
-    )
+def too_large(size: int, limit: int) -> str:
+    """What is said of a message above the limit."""
+    return f"received message of {size} bytes is larger than the limit of {limit} bytes (--grpc-max-message-size)"
 
 
 STOPPING = Trailers(GrpcStatus.UNAVAILABLE, "GRPC server is shutting down and has stopped accepting new requests.")
