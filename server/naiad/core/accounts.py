@@ -36,15 +36,14 @@ class Accounts:
         """Count a batch that ran, and its requests that nobody had ended before."""
         if computed.rows:
             self._statistics.ran(computed.rows, times, time.time_ns() // 1_000_000)
-        took: list[int] = []
-        waited: list[int] = []
-        for pending, outcome in claimed:
-            if isinstance(outcome, NaiadError):
-                self._statistics.failed(outcome.reason, times.answered - pending.request.received_ns)
-            else:
-                took.append(times.answered - pending.request.received_ns)
-                waited.append(times.taken - pending.queued_ns)
-        if took:
+        answered, taken = times.answered, times.taken
+        if computed.failed:
+            failed = [(p, outcome) for p, outcome in claimed if isinstance(outcome, NaiadError)]
+            self.count_ended(failed, answered)
+            claimed = [(p, outcome) for p, outcome in claimed if not isinstance(outcome, NaiadError)]
+        if claimed:
+            took = [answered - p.request.received_ns for p, _ in claimed]
+            waited = [taken - p.queued_ns for p, _ in claimed]
             self._statistics.succeeded(took, waited, times)
 
     def count_ended(self, ended: Ended, now_ns: int) -> None:

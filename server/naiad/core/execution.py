@@ -23,13 +23,15 @@ log = logging.getLogger(__name__)
 class Computed(NamedTuple):
     """What became of a run: an outcome per request, and when its phases ended (`time.monotonic_ns`).
 
-    rows: rows that ran, 0 when all requests failed. lost: the instance is gone with its executable.
+    rows: rows that ran, 0 when all requests failed. failed: some or all did. lost: the instance is gone with its
+    executable.
     """
 
     outcomes: list[Outcome]
     gathered_ns: int
     computed_ns: int
     rows: int
+    failed: bool = False
     lost: bool = False
 
 
@@ -41,7 +43,8 @@ def compute(shaper: Shaper, run: Run) -> Computed:
     sound = [entry for i, entry in enumerate(run.entries) if i not in faults]
     computed = _compute(shaper, run._replace(entries=sound)) if sound else _all_failed(run, faults[0], run.taken_ns)
     rest = iter(computed.outcomes)
-    return computed._replace(outcomes=[faults.get(i) or next(rest) for i in range(len(run.entries))])
+    outcomes = [faults.get(i) or next(rest) for i in range(len(run.entries))]
+    return computed._replace(outcomes=outcomes, failed=True)
 
 
 def _fault(shaper: Shaper, entry: Pending) -> InvalidArgument | None:
@@ -67,7 +70,8 @@ def _compute(shaper: Shaper, run: Run) -> Computed:
     except BaseException as error:  # a thread is not to end because a backend wants to exit
         log.exception("instance %s failed in a run of %d requests: %s", run.instance.name, len(run.entries), _ids(run))
         return _all_failed(run, BackendError(f"{type(error).__name__}: {error}"), gathered)
-    return Computed(outcomes, gathered, computed, batch.rows if len(result.failures) < len(outcomes) else 0)
+    rows = batch.rows if len(result.failures) < len(outcomes) else 0
+    return Computed(outcomes, gathered, computed, rows, bool(result.failures))
 
 
 def _ids(run: Run) -> str:
@@ -78,7 +82,7 @@ def _ids(run: Run) -> str:
 
 def _all_failed(run: Run, error: NaiadError, gathered_ns: int) -> Computed:
     outcomes: list[Outcome] = [error] * len(run.entries)
-    return Computed(outcomes, gathered_ns, monotonic_ns(), 0, isinstance(error, ExecutableLost))
+    return Computed(outcomes, gathered_ns, monotonic_ns(), 0, failed=True, lost=isinstance(error, ExecutableLost))
 
 
 def _outcomes(

@@ -17,7 +17,7 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from naiad.core.config import DynamicBatching
 from naiad.core.errors import Rejected
-from naiad.core.pending import State
+from naiad.core.pending import DONE, QUEUED, RUNNING, State
 from naiad.core.validation import Plan
 
 
@@ -95,7 +95,7 @@ class BatchQueue(Generic[E]):
 
     def remove(self, entry: E) -> None:
         """Take a QUEUED entry out, whatever the reason; its place is free at once."""
-        entry.state = State.DONE
+        entry.state = DONE
         self._forget(entry)
         key = entry.plan.key
         if self._delay_ns:
@@ -137,9 +137,9 @@ class BatchQueue(Generic[E]):
 
     def drain(self) -> Iterable[E]:
         """Take everything out, oldest first, as DONE."""
-        entries = [entry for entry in self._fifo if entry.state is State.QUEUED]
+        entries = [entry for entry in self._fifo if entry.state is QUEUED]
         for entry in entries:
-            entry.state = State.DONE
+            entry.state = DONE
         self._fifo.clear()
         self._buckets.clear()
         self._ripe.clear()
@@ -152,14 +152,14 @@ class BatchQueue(Generic[E]):
         entries = bucket.entries
         while entries:
             entry = entries[0]
-            if entry.state is not State.QUEUED:
+            if entry.state is not QUEUED:
                 entries.popleft()
                 continue
             if entry.expires_ns is not None and entry.expires_ns <= now_ns:
-                entry.state = State.DONE
+                entry.state = DONE
                 taken.expired.append(entry)
             elif entry.plan.rows <= room or not taken.batch:
-                entry.state = State.RUNNING
+                entry.state = RUNNING
                 taken.batch.append(entry)
                 room -= entry.plan.rows
             else:
@@ -186,7 +186,7 @@ class BatchQueue(Generic[E]):
     def _head(self) -> E | None:
         fifo = self._fifo
         while fifo:
-            if fifo[0].state is State.QUEUED:
+            if fifo[0].state is QUEUED:
                 return fifo[0]
             fifo.popleft()
         return None
@@ -203,7 +203,7 @@ class BatchQueue(Generic[E]):
             return 0
         rows = best = 0
         for entry in bucket.entries:
-            if entry.state is not State.QUEUED:
+            if entry.state is not QUEUED:
                 continue
             if rows + entry.plan.rows > self._most:
                 return best or rows or entry.plan.rows
@@ -217,4 +217,4 @@ def _swept(entries: deque[E], most: int) -> deque[E]:
     """`entries`, or only those of them that are QUEUED when there are more than `most`."""
     if len(entries) <= most:
         return entries
-    return deque(entry for entry in entries if entry.state is State.QUEUED)
+    return deque(entry for entry in entries if entry.state is QUEUED)

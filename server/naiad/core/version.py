@@ -22,7 +22,7 @@ from naiad.core.errors import Draining, NaiadError, Rejected, Unavailable
 from naiad.core.execution import compute
 from naiad.core.instance import Instance
 from naiad.core.observer import Observer
-from naiad.core.pending import Pending, Responder, Sink, State
+from naiad.core.pending import DONE, QUEUED, RUNNING, Pending, Responder, Sink
 from naiad.core.statistics import BatchTimes, VersionStatistics
 from naiad.core.strategy import Outcome, Run, Strategy
 from naiad.core.timer import Timer
@@ -178,7 +178,7 @@ class Version:
     def _watch(self, pending: Pending) -> None:
         """Have the timer expire a request, unless it ended meanwhile."""
         self._timer.add(pending)
-        if pending.state is State.DONE and pending.expires_ns is not None:
+        if pending.state is DONE and pending.expires_ns is not None:
             self._timer.discard([pending])
 
     # Runners take and run.
@@ -238,7 +238,7 @@ class Version:
     def end(self, pending: Pending, error: NaiadError) -> None:
         """End a request that is not DONE yet with `error`; its place in the queue is free at once. Any thread."""
         with self._lock:
-            if pending.state is State.DONE:
+            if pending.state is DONE:
                 return
             parting = self._withdraw(pending, error)
         self._tell(parting)
@@ -246,10 +246,10 @@ class Version:
     def expire(self, pending: Pending) -> None:
         """End a request whose time is over. A queue's timeout does not count once it runs, a client's deadline does."""
         with self._lock:
-            if pending.state is State.DONE:
+            if pending.state is DONE:
                 return
             parting = None
-            if pending.queue_timeout and pending.state is State.RUNNING:
+            if pending.queue_timeout and pending.state is RUNNING:
                 pending.await_deadline()
             else:
                 parting = self._withdraw(pending, pending.expiry_error())
@@ -260,10 +260,10 @@ class Version:
 
     def _withdraw(self, pending: Pending, error: NaiadError) -> Parting:
         """Make a request that is QUEUED or RUNNING DONE. The lock is held."""
-        queued = [pending] if pending.state is State.QUEUED else []
+        queued = [pending] if pending.state is QUEUED else []
         if queued:
             self._strategy.withdraw(pending)
-        pending.state = State.DONE
+        pending.state = DONE
         return self._part([(pending, error)], queued)._replace(listed=self._list(time.monotonic_ns()))
 
     def _part(self, ended: Sequence[tuple[Pending, NaiadError]], unqueued: Sequence[Pending]) -> Parting:
@@ -304,10 +304,14 @@ class Version:
         Ordered ones go out at once, by one thread at a time: flushed by several they could overtake each other.
         """
         sinks: set[Sink] = set()
+        last = None
         for pending, outcome in released:
             responder = pending.responder
             responder.send(outcome, True)
-            sinks.add(responder.sink)
+            sink = responder.sink
+            if sink is not last:
+                sinks.add(sink)
+                last = sink
         while self._outbox and self._sending.acquire(blocking=False):
             try:
                 while self._outbox:
@@ -374,8 +378,8 @@ def _claim(entries: Sequence[Pending], outcomes: Sequence[Outcome]) -> list[tupl
     """Make those DONE that nobody ended during their run. The lock is held."""
     claimed = []
     for pending, outcome in zip(entries, outcomes, strict=True):
-        if pending.state is State.RUNNING:
-            pending.state = State.DONE
+        if pending.state is RUNNING:
+            pending.state = DONE
             claimed.append((pending, outcome))
     return claimed
 

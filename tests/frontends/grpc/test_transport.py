@@ -207,6 +207,9 @@ def test_a_message_far_above_the_limit_is_refused_unread(make: Make) -> None:
 def test_a_compressed_message_is_held_against_the_limit_as_it_is_uncompressed(make: Make) -> None:
     with Wire(make, TransportSettings(port=0, max_message_size=1 * MB)) as wire:
         answer = wire.call(bytes(2 * MB), compression=grpc.Compression.Gzip)
+        event = wire.next(Kind.TOO_LARGE)
+        assert str(2 * MB).encode() in bytes(event.message)
+        wire.end(event, Trailers(GrpcStatus.RESOURCE_EXHAUSTED))
         assert answer.exception(PATIENCE) is not None
         assert answer.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
         assert wire.quiet()

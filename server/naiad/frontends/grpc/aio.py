@@ -40,8 +40,11 @@ from naiad.frontends.grpc.transport import (
 )
 
 log = logging.getLogger(__name__)
+_MESSAGE = Kind.MESSAGE  # a name of the module is found ten times as fast
 
 _LARGEST_LIMIT = 2**31 - 1
+_FOR_EVER = 2**31 - 1
+"""Milliseconds that gRPC's core takes for no limit."""
 _GRPC_LOG = "grpc._cython.cygrpc"
 _LAST_WRITES = 1.0
 """Seconds that replies made in time get to reach their clients when everything is answered."""
@@ -131,7 +134,7 @@ class AioTransport:
 
         async def unary(message: bytes, context: Context) -> bytes:
             call = UnaryCall(path, context, self._loop)
-            event = Event(Kind.MESSAGE, call, message)
+            event = Event(_MESSAGE, call, message)
             if len(message) > limit:
                 event = Event(Kind.TOO_LARGE, call, too_large(len(message), limit).encode())
             del message  # grpc keeps the traceback of an error, with this frame, until the garbage collector comes
@@ -261,7 +264,7 @@ def _options(settings: TransportSettings) -> list[tuple[str, int]]:
         return round(seconds * 1000)
 
     return [
-        ("grpc.so_reuseport", 0),  # grpcio's default shares a port in use silently
+        ("grpc.so_reuseport", int(settings.reuse_port)),  # grpcio's default shares a port in use silently
         ("grpc.max_receive_message_length", _slack(settings.max_message_size)),
         ("grpc.max_send_message_length", -1),
         ("grpc.max_concurrent_streams", settings.max_concurrent_streams),
@@ -270,8 +273,13 @@ def _options(settings: TransportSettings) -> list[tuple[str, int]]:
         ("grpc.keepalive_timeout_ms", milliseconds(settings.keepalive_timeout)),
         ("grpc.http2.ping_timeout_ms", milliseconds(settings.keepalive_timeout)),  # else a minute, whatever it is
         ("grpc.max_connection_idle_ms", milliseconds(settings.max_connection_idle)),
-        ("grpc.max_connection_age_ms", milliseconds(settings.max_connection_age)),
+        ("grpc.max_connection_age_ms", milliseconds(settings.max_connection_age) or _FOR_EVER),
         ("grpc.max_connection_age_grace_ms", milliseconds(settings.max_connection_age_grace)),
+        ("grpc.keepalive_permit_without_calls", int(settings.keepalive_without_calls)),
+        ("grpc.http2.max_pings_without_data", settings.max_pings_without_data),
+        ("grpc.http2.min_ping_interval_without_data_ms", milliseconds(settings.least_ping_interval)),
+        ("grpc.http2.max_ping_strikes", settings.max_ping_strikes),
+        ("grpc.default_compression_level", settings.compression),
     ]
 
 

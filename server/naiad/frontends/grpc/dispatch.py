@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 
 LONGEST_TEXT = 4000
 """Characters of an error's text that are sent: clients refuse trailers above 8 KiB or 16 KiB."""
+_MESSAGE = Kind.MESSAGE  # a name of the module is found ten times as fast
 _NO_RETRY: Metadata = (("grpc-retry-pushback-ms", "-1"),)
 
 Unary = Callable[[Call, Buffer], Reply | None]
@@ -94,7 +95,7 @@ class Dispatcher:
 
     def _handle(self, event: Event) -> Reply | None:
         kind, call, message = event
-        if kind is Kind.MESSAGE and not call.streaming:
+        if kind is _MESSAGE and not call.streaming:
             return self._unary[call.method](call, message)
         if kind is Kind.TOO_LARGE:
             error = ResourceExhausted(str(message, "utf-8"))
