@@ -84,11 +84,8 @@ def split(raw: Array, counts: Sequence[int]) -> list[Array]:
 
 def encode(elements: Iterable[object]) -> bytes:
     """The wire form of `bytes` and `str` objects (str as UTF-8); BackendError for an object that is neither."""
-    parts: list[bytes] = []
-    for element in elements:
-        data = _as_bytes(element)
-        parts += (_pack_length(len(data)), data)
-    return b"".join(parts)
+    data = [element if type(element) is bytes else _as_bytes(element) for element in elements]
+    return b"".join([part for each in data for part in (_pack_length(len(each)), each)])
 
 
 def _as_bytes(element: object) -> bytes:

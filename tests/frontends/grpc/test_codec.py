@@ -17,7 +17,7 @@ from naiad.frontends.grpc.codec import SMALL, DecodeCache, decode
 from naiad.frontends.grpc.decoding import read
 from naiad.frontends.versions import parse_version
 from naiad.protocol import grpc_service_pb2 as pb
-from tests.frontends.grpc.requests import encodings, mutated, raw_request, requests
+from tests.frontends.grpc.requests import Request, encodings, mutated, raw_request, requests
 
 FLOATS = np.arange(6, dtype=np.float32)
 
@@ -157,6 +157,44 @@ def test_a_request_seen_before_is_not_parsed_again(
     assert (again.received_ns, again.deadline, again.trace_id) == (11, 2.5, "trace")
 
 
+@pytest.mark.parametrize("request_id", ["", "größe"])
+@pytest.mark.parametrize("size", [0, 1, 123, 20_000])
+def test_strings_of_any_length_are_not_parsed_again(
+    size: int, request_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = DecodeCache()
+    decoded = decode(strings(7, "first").SerializeToString(), cache, 0)
+    message = strings(size, request_id).SerializeToString()
+    monkeypatch.setattr(codec, "_decode_new", refuse_new)
+    again = decode(message, cache, 11, 2.5, "trace")
+    assert content(again) == content(by_protobuf(message))
+    assert again.signature is decoded.signature
+
+
+def strings(size: int, request_id: str = "") -> Request:
+    data = size.to_bytes(4, "little") + b"a" * size
+    return raw_request(("x", "BYTES", [1, 1], data), request_id=request_id)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda message: message[:-1],
+        lambda message: message + b"\x3a\x00",
+        lambda message: message.replace(b"\x0a\x01x", b"\x0a\x01y"),
+        lambda message: message.replace(b"\x3a", b"\x7a"),
+    ],
+)
+def test_strings_that_are_not_quite_like_those_seen_before_are_read_as_protobuf_reads_them(
+    change: Callable[[bytes], bytes],
+) -> None:
+    cache = DecodeCache()
+    message = strings(7).SerializeToString()
+    decode(message, cache, 0)
+    changed = change(message)
+    assert outcome(lambda: decode(changed, cache, 0)) == outcome(lambda: by_protobuf(changed))
+
+
 def test_requests_that_only_their_header_tells_apart_are_told_apart() -> None:
     cache = DecodeCache()
     messages = [raw_request(("x", "FP32", shape, FLOATS.tobytes())).SerializeToString() for shape in ([2, 3], [3, 2])]
@@ -186,7 +224,7 @@ def test_a_view_of_a_small_message_takes_the_short_way_too(monkeypatch: pytest.M
     [
         plain(request_id="i" * 128),
         plain(model="m" * 128),
-        raw_request(("x", "BYTES", [1], b"\x01\0\0\0a")).SerializeToString(),
+        raw_request(("x", "BYTES", [1], b"\x01\0\0\0a"), ("y", "INT8", [1], b"a")).SerializeToString(),
         raw_request(("x", "FP32", [2, 3], b"\1\2")).SerializeToString(),
         b"",
         b"\x0a\x01m",
@@ -195,7 +233,7 @@ def test_a_view_of_a_small_message_takes_the_short_way_too(monkeypatch: pytest.M
 def test_what_varies_or_does_not_fit_is_never_remembered_as_a_layout(message: bytes) -> None:
     cache = DecodeCache()
     decode(message, cache, 0)
-    assert len(cache) == 0
+    assert (len(cache), len(cache.open)) == (0, 0)
 
 
 def test_a_header_too_long_to_remember_is_read_each_time() -> None:

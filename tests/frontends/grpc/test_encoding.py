@@ -108,11 +108,13 @@ def test_small_responses_are_one_part() -> None:
         assert len(encode(response, cache)) == 1
 
 
-def test_what_is_learnt_belongs_to_its_head_and_shape() -> None:
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_what_is_learnt_belongs_to_its_head_and_shape(count: int) -> None:
     cache = EncodeCache()
-    for model in ("one", "two"):
+    for model in ("one", "%d of 100%", "one"):
         for rows in (1, 2):
-            response = InferResponse(head(DataType.FP32, model=model), "i", (np.ones((rows, 2), np.float32),))
+            arrays = (np.ones((rows, 2), np.float32),) * count
+            response = InferResponse(head(*[DataType.FP32] * count, model=model), "%b", arrays)
             assert joined(response, cache) == by_protobuf(response)
 
 

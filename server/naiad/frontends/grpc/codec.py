@@ -3,7 +3,8 @@
 There are three ways, and they give equal results:
 
 - Seen before: clients repeat all but the id and the tensors' bytes, in the order of field numbers. What stands before
-  the id, and how much follows it, name a `_Layout`, whose header and tags are then compared byte for byte.
+  the id, and how much follows it, name a `_Layout`, whose header and tags are then compared byte for byte. A single
+  BYTES tensor may have any length: what stands before the id alone names its `_Open` layout.
 - Scanned: the top level is split by hand (wire.py), so that tensors stay where they are; the rest is the header,
   looked up by its bytes or else parsed by protobuf, which would copy each tensor at parsing and again at access.
 - Parsed: what the scan does not understand goes through protobuf whole, which also says what is wrong with it.
@@ -19,11 +20,11 @@ import numpy as np
 from google.protobuf.message import DecodeError
 
 from naiad.core.errors import InvalidArgument, NaiadError
-from naiad.core.types import Array, InferRequest, Shape, Signature
+from naiad.core.types import Array, DataType, InferRequest, Shape, Signature
 from naiad.frontends.grpc.decoding import Header, place, read
 from naiad.frontends.grpc.generations import Generations
 from naiad.frontends.grpc.transport import Buffer
-from naiad.frontends.grpc.wire import Field, scan, tag
+from naiad.frontends.grpc.wire import Field, scan, tag, varint_at
 from naiad.frontends.versions import parse_version
 from naiad.protocol import grpc_service_pb2 as pb
 
@@ -38,6 +39,7 @@ SMALL = 32 * 1024
 
 Known = Callable[[str, int | None], object]
 _array = np.ndarray
+_UINT8 = DataType.UINT8.dtype
 _new = cast("Callable[[type[InferRequest], tuple[Any, ...]], InferRequest]", tuple.__new__)
 """What NamedTuple's own constructor calls, at half the price."""
 
@@ -52,18 +54,22 @@ the signature; offset (from the end of the id), shape and dtype of the first ten
 Both are plain tuples because those are unpacked fastest.
 """
 
+_Open = tuple[bytes, Signature]
+"""A message with one BYTES tensor: the header, from the end of the id to the tensor's length; the signature."""
+
 
 class DecodeCache(Generations[tuple[bytes, int], _Layout]):
     """What a decoder has learnt, for any number of threads (generations.py says why no lock is needed).
 
-    The layouts themselves, by what stands before the id and the number of bytes behind it; and the headers.
+    The layouts themselves, by what stands before the id and the number of bytes behind it; the open ones; the headers.
     """
 
-    __slots__ = ("headers",)
+    __slots__ = ("headers", "open")
 
     def __init__(self, size: int = 1024) -> None:
         super().__init__(size)
         self.headers: Generations[bytes, Header] = Generations(size)
+        self.open: Generations[bytes, _Open] = Generations(size)
 
 
 def decode(
@@ -97,15 +103,31 @@ def decode(
             end = start
             request_id = ""
         size = len(message)
-        header, signature, offset, shape, dtype, others = cache.young[message[:start], size - end]
+        before = message[:start]
+        layout = cache.young.get((before, size - end))
+        if layout is None:
+            signature, data = _open(message, before, end, cache)
+            return _new(InferRequest, (signature, request_id, data, received_ns, size, deadline, trace_id))
+        header, signature, offset, shape, dtype, others = layout
         if message[end : end + offset] == header:
-            data: tuple[Array, ...] = (_array(shape, dtype, message, end + offset),)
+            data = (_array(shape, dtype, message, end + offset),)
             if others is not None:
                 data += _others(message, end, others)
             return _new(InferRequest, (signature, request_id, data, received_ns, size, deadline, trace_id))
     except (KeyError, IndexError, UnicodeDecodeError):
         pass  # not seen before
     return _decode_new(message, cache, received_ns, deadline, trace_id, known)
+
+
+def _open(message: bytes, before: bytes, end: int, cache: DecodeCache) -> tuple[Signature, tuple[Array, ...]]:
+    """The signature and the only tensor of a message with an open layout; KeyError if it has none."""
+    header, signature = cache.open.young[before]
+    position = end + len(header)
+    if message[end:position] == header:
+        length, position = varint_at(message, position)
+        if position + length == len(message):
+            return signature, (_array((length,), _UINT8, message, position),)
+    raise KeyError(before)
 
 
 def outline(message: Buffer) -> tuple[str, int | None, str]:
@@ -212,16 +234,22 @@ def _interned(parsed: pb.ModelInferRequest, header: Header, cache: DecodeCache) 
 def _learn(message: bytes, fields: Sequence[Field], header: Header, cache: DecodeCache) -> None:
     """Remember how a message is laid out, if its fields are in the usual order and its tensors' sizes are fixed."""
     count = len(header.nbytes)
-    if not count or None in header.nbytes:
+    if not count or (None in header.nbytes and count > 1):
         return
     middle, raws = fields[:-count], fields[-count:]
     leading = _leading(middle)
-    if leading is None or [f.end - f.content for f in raws] != list(header.nbytes):
+    if leading is None or any(
+        f.end - f.content != n for f, n in zip(raws, header.nbytes, strict=True) if n is not None
+    ):
         return
     if {f.tag for f in raws} != {_RAW} or not {f.tag for f in middle[leading:]} <= _HEADER_TAGS:
         return
     last = middle[leading - 1]
     start = last.start if last.tag == _ID else last.end
+    if header.nbytes == (None,):
+        if raws[0].start - last.end < LARGEST_HEADER:
+            cache.open.put(message[:start], (message[last.end : raws[0].start + 1], header.signature))
+        return
     tensors: list[_Tensor] = [
         (f.start - last.end, message[f.start : f.content], f.content - last.end, spec.shape, spec.datatype.dtype)
         for f, spec in zip(raws, header.signature.inputs, strict=True)

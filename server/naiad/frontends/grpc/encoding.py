@@ -35,12 +35,16 @@ _Template = tuple[bytes, bytes, tuple[_Tensor, ...]]
 _Single = tuple[bytes, bytes, int]
 """The same for one small tensor of a fixed size, whose tag is behind the id already: its size."""
 
+_Small = tuple[bytes, list[int]]
+"""The whole response with small tensors of fixed sizes, as a format for the id and each tensor's bytes; their sizes."""
+
 
 class EncodeCache:
     """What an encoder has learnt, for any number of threads (generations.py says why no lock is needed)."""
 
     def __init__(self, size: int = 1024) -> None:
         self.single: Generations[tuple[ResponseHead, Shape], _Single] = Generations(size)
+        self.small: Generations[tuple[ResponseHead, tuple[Shape, ...]], _Small] = Generations(size)
         self.any: Generations[tuple[ResponseHead, tuple[Shape, ...]], _Template] = Generations(size)
 
 
@@ -62,6 +66,13 @@ def encode(response: InferResponse, cache: EncodeCache) -> Sequence[Buffer]:
                 return (before + _SHORT_IDS[len(encoded)] + encoded + after + array.tobytes(),)
         except (KeyError, IndexError):
             pass  # not seen before, or a long id
+    else:
+        found = cache.small.young.get((head, tuple([array.shape for array in arrays])))
+        if found is not None:
+            layout, sizes = found
+            data = [array.tobytes() for array in arrays]
+            if [*map(len, data)] == sizes:
+                return (layout % (_id(request_id), *data),)
     return _encode(head, request_id, arrays, cache)
 
 
@@ -92,7 +103,8 @@ def _id(request_id: str) -> bytes:
     if not request_id:
         return b""
     encoded = request_id.encode()
-    return _ID + varint(len(encoded)) + encoded
+    length = len(encoded)
+    return (_SHORT_IDS[length] if length < len(_SHORT_IDS) else _ID + varint(length)) + encoded
 
 
 def _wrong_size(head: ResponseHead, index: int, array: Array, expected: int) -> Internal:
@@ -118,9 +130,12 @@ def _learn(head: ResponseHead, shapes: tuple[Shape, ...], cache: EncodeCache) ->
     tensors = tuple(_tensor(datatype, shape) for (_, datatype), shape in zip(head.outputs, shapes, strict=True))
     template = before.SerializeToString(), after.SerializeToString(), tensors
     cache.any.put((head, shapes), template)
-    if len(tensors) == 1 and 0 <= tensors[0][0] <= LARGE:
-        nbytes, lead = tensors[0]
-        cache.single.put((head, shapes[0]), (template[0], template[1] + lead, nbytes))
+    sizes = [nbytes for nbytes, _ in tensors]
+    if len(tensors) == 1 and 0 <= sizes[0] <= LARGE:
+        cache.single.put((head, shapes[0]), (template[0], template[1] + tensors[0][1], sizes[0]))
+    elif tensors and min(sizes) >= 0 and max(sizes) <= LARGE:
+        pieces = (template[0], template[1] + tensors[0][1], *(lead for _, lead in tensors[1:]), b"")
+        cache.small.put((head, shapes), (b"%b".join(piece.replace(b"%", b"%%") for piece in pieces), sizes))
     return template
 
 

@@ -50,7 +50,7 @@ def scan(message: Buffer) -> list[Field] | None:
             length = message[start + 1]
             position = start + 2
             if length > 0x7F:
-                length, position = _long_varint(message, start + 1)
+                length, position = varint_at(message, start + 1)
             fields.append(Field(field_tag, start, position, position + length))
             position += length
     except IndexError:
@@ -58,7 +58,7 @@ def scan(message: Buffer) -> list[Field] | None:
     return fields if position == size else None
 
 
-def _long_varint(message: Buffer, position: int) -> tuple[int, int]:
+def varint_at(message: Buffer, position: int) -> tuple[int, int]:
     """A varint and the position behind it; IndexError if it does not end within five bytes."""
     value = 0
     for shift in range(0, 35, 7):
