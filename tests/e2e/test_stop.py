@@ -1,10 +1,7 @@
 """Stopping: health first, then what was queued is answered, new requests are refused, and nothing hangs."""
 
-import fcntl
-import os
 import re
 import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +13,7 @@ from grpc_health.v1 import health_pb2
 from tritonclient.grpc import service_pb2
 
 from tests.e2e.models import ask, busy, identity
-from tests.e2e.server import PATIENCE, SERVING, Server, command
+from tests.e2e.server import PATIENCE, SERVING, Server
 from tests.models.build import mlp
 
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -143,32 +140,3 @@ def test_a_signal_while_native_code_loads_models_stops_it_with_0(tmp_path: Path)
         server.signal(signal.SIGTERM)
         server.wait(0)
     assert "] ready" not in server.log
-
-
-def test_a_log_that_nobody_reads_holds_up_no_end(repository: Path) -> None:
-    reader, writer = os.pipe()
-    flags = ["--grpc-port=0", "--http-port=0", f"--model-repository={repository}", "--exit-timeout-secs=1"]
-    with subprocess.Popen(command("serve", *flags), stderr=writer) as process:
-        try:
-            with open(reader, "rb", buffering=0, closefd=False) as log:
-                assert any(b"] ready" in line for line in log)
-            fill(writer)
-            process.terminate()
-            assert process.wait(PATIENCE) == 1
-        finally:
-            process.kill()
-            os.close(reader)
-            os.close(writer)
-
-
-def fill(pipe: int) -> None:
-    """Write to a pipe until it takes no more; afterwards writing to it blocks, as before."""
-    flags = fcntl.fcntl(pipe, fcntl.F_GETFL)
-    os.set_blocking(pipe, False)
-    for size in (4096, 1):
-        try:
-            while os.write(pipe, b"." * size):
-                pass
-        except BlockingIOError:
-            continue
-    fcntl.fcntl(pipe, fcntl.F_SETFL, flags)

@@ -19,7 +19,8 @@ DURATIONS_NS = (
     *(1 * _MS, int(2.5 * _MS), 5 * _MS, 10 * _MS, 25 * _MS, 50 * _MS, 100 * _MS, 250 * _MS, 500 * _MS),
     *(1 * _S, 2 * _S, int(2.5 * _S), 5 * _S, 10 * _S, 30 * _S, 60 * _S),
 )
-"""Bounds for durations: from a request that meets an idle server and a tiny model to one that is given up."""
+"""Bounds for durations: from a request that meets an idle server and a tiny model to one that is given up.
+Two seconds are for the protocol's own histogram."""
 BATCH_ROWS = tuple(2**n for n in range(11))
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from naiad.core.engine import Engine
+from naiad.frontends.http import health
 from naiad.frontends.http.server import HttpServer
 
 
@@ -20,7 +21,7 @@ def engine() -> Engine:
 
 @pytest.fixture
 def base(engine: Engine) -> Iterator[str]:
-    server = HttpServer(engine, "127.0.0.1", 0)
+    server = HttpServer(health.application(engine), "health", "127.0.0.1", 0)
     yield f"http://127.0.0.1:{server.start()}"
     server.stop()
 
@@ -56,7 +57,7 @@ def test_other_paths_are_not_found(base: str) -> None:
 
 def test_a_port_in_use_is_an_error_at_start(engine: Engine) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        server = HttpServer(engine, "127.0.0.1", taken.getsockname()[1])
+        server = HttpServer(health.application(engine), "health", "127.0.0.1", taken.getsockname()[1])
         with pytest.raises(OSError, match="in use"):
             server.start()
         server.stop()

@@ -1,4 +1,4 @@
-"""HTTP on a thread and an event loop of its own; today only the protocol's health routes.
+"""HTTP on a thread and an event loop of its own: one server for one application.
 
 uvicorn takes signals only on the main thread, where it never runs here.
 """
@@ -10,34 +10,38 @@ import socket
 from threading import Thread
 
 import uvicorn
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
+from starlette.types import ASGIApp
 
-from naiad.core.engine import Engine
-
-
-def application(engine: Engine) -> Starlette:
-    """The routes: `/v2/health/live` and `/v2/health/ready` answer 200 for yes and 400 for no, without a body."""
-
-    async def live(_: Request) -> Response:
-        return Response(status_code=200 if engine.live() else 400)
-
-    async def ready(_: Request) -> Response:
-        return Response(status_code=200 if engine.ready() else 400)
-
-    return Starlette(routes=[Route("/v2/health/live", live), Route("/v2/health/ready", ready)])
+from naiad.frontends.http.limits import DEFAULT, Limits, limited
 
 
 class HttpServer:
-    """`start` and `stop`, both once."""
+    """`start` and `stop`, both once. name: of its thread. reuse_port: others may listen there too."""
 
-    def __init__(self, engine: Engine, host: str, port: int) -> None:
+    def __init__(
+        self,
+        application: ASGIApp,
+        name: str,
+        host: str,
+        port: int,
+        *,
+        reuse_port: bool = False,
+        limits: Limits = DEFAULT,
+    ) -> None:
+        self._name = name
         self._host = host
         self._port = port
+        self._reuse_port = reuse_port
         config = uvicorn.Config(
-            application(engine), log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=5
+            application,
+            http=limited(limits),
+            ws="none",
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            server_header=False,
+            timeout_keep_alive=limits.idle_secs,
+            timeout_graceful_shutdown=5,
         )
         self._server = uvicorn.Server(config)
         self._thread: Thread | None = None
@@ -45,8 +49,9 @@ class HttpServer:
     def start(self) -> int:
         """Listen; gives the port. OSError says why the address cannot be had."""
         family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
-        listening = socket.create_server((self._host, self._port), family=family, backlog=2048)
-        self._thread = Thread(target=self._run, args=(listening,), name="naiad-http", daemon=True)
+        address = (self._host, self._port)
+        listening = socket.create_server(address, family=family, backlog=2048, reuse_port=self._reuse_port)
+        self._thread = Thread(target=self._run, args=(listening,), name=self._name, daemon=True)
         self._thread.start()
         port: int = listening.getsockname()[1]
         return port
