@@ -22,16 +22,17 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 # A development install holds all that serving needs.
 INSTALLED := $(if $(wildcard $(VENV)/.dev),$(VENV)/.dev,$(VENV)/.serve)
-PERF_ANALYZER := $(if $(wildcard tests/tools/install_perf_analyzer.py),$(BIN)/perf_analyzer)
+# What tests run that is no Python package; a copy of the tree without its tests needs none of it.
+PEERS := $(if $(wildcard tests/tools),$(BIN)/perf_analyzer $(BIN)/prometheus)
 
-.PHONY: help install dev serve test check bench drill mutants image-test samples proto format lock clean
+.PHONY: help install dev serve test check bench drill mutants image-test samples docs proto format lock clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(INSTALLED) ## build .venv with the naiad command, for serving on the CPU
 
-dev: $(VENV)/.dev $(PERF_ANALYZER) ## build .venv with all that the other verbs need
+dev: $(VENV)/.dev $(PEERS) ## build .venv with all that the other verbs need
 
 serve: install ## serve the sample repository
 	$(BIN)/naiad serve --model-repository model_repository $(ARGS)
@@ -39,12 +40,13 @@ serve: install ## serve the sample repository
 test: dev ## run the tests
 	$(BIN)/python -m pytest $(ARGS)
 
-check: dev ## lint, types, import directions, formatting, compiled protos
+check: dev ## lint, types, import directions, formatting, compiled protos, generated tables
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python protos/generate.py --check
+	$(BIN)/python docs/generate.py --check
 
 bench: dev ## measure against bare references, in one run
 	$(BIN)/python -m benchmarks.run $(ARGS)
@@ -60,6 +62,9 @@ image-test: dev ## build the container images for real and serve from them; need
 
 samples: dev ## train the models of model_repository anew
 	$(BIN)/python model_repository/train.py
+
+docs: dev ## write the tables of docs/command-line.md from the settings
+	$(BIN)/python docs/generate.py
 
 proto: dev ## compile protos/ for the server and the Python client
 	$(BIN)/python protos/generate.py
@@ -102,8 +107,8 @@ $(VENV)/.dev: requirements/dev.lock $(PROJECTS) | $(VENV)/.created
 	touch $@
 
 # Where its parts cannot be fetched the script leaves nothing, and it is tried again next time.
-$(BIN)/perf_analyzer: tests/tools/install_perf_analyzer.py | $(VENV)/.dev
-	$(BIN)/python $<
+$(BIN)/perf_analyzer $(BIN)/prometheus: $(BIN)/%: tests/tools/install_%.py tests/tools/installation.py | $(VENV)/.dev
+	$(BIN)/python -m tests.tools.install_$*
 	[ ! -e $@ ] || touch $@
 
 $(BIN)/uv: | $(VENV)/.created

@@ -5,6 +5,11 @@ import sys
 
 import pytest
 
+from naiad import app
+from naiad.frontends.grpc.transport import TransportSettings
+from naiad.repository.asked import Asked
+from naiad.settings import Settings
+
 
 @pytest.mark.parametrize(("name", "code"), [("naiad-http", 1), ("a-librarys-own", 0)])
 def test_a_server_does_not_outlive_one_of_its_threads(name: str, code: int) -> None:
@@ -16,3 +21,55 @@ def test_a_server_does_not_outlive_one_of_its_threads(name: str, code: int) -> N
     assert done.returncode == code
     assert "ZeroDivisionError" in done.stderr
     assert (f"the thread {name} ended by an error" in done.stderr) is (code == 1)
+
+
+def test_every_setting_of_the_transport_reaches_it() -> None:
+    flags = {
+        "grpc-address": "0.0.0.0",  # noqa: S104 -- nothing listens
+        "grpc-port": 1,
+        "reuse-grpc-port": 1,
+        "grpc-max-message-size": 2,
+        "grpc-infer-response-compression-level": "medium",
+        "grpc-keepalive-time": 3000,
+        "grpc-keepalive-timeout": 4000,
+        "grpc-keepalive-permit-without-calls": 1,
+        "grpc-http2-max-pings-without-data": 5,
+        "grpc-http2-min-recv-ping-interval-without-data": 6000,
+        "grpc-http2-max-ping-strikes": 7,
+        "grpc-max-connection-age": 8000,
+        "grpc-max-connection-age-grace": 9000,
+    }
+    settings = Settings.parse([f"--{name}={value}" for name, value in flags.items()], {})
+    assert app._transport(settings) == TransportSettings(
+        host="0.0.0.0",  # noqa: S104 -- as above
+        port=1,
+        reuse_port=True,
+        max_message_size=2,
+        compression=2,
+        keepalive_time=3.0,
+        keepalive_timeout=4.0,
+        keepalive_without_calls=True,
+        max_pings_without_data=5,
+        least_ping_interval=6.0,
+        max_ping_strikes=7,
+        max_connection_age=8.0,
+        max_connection_age_grace=9.0,
+    )
+
+
+def test_the_transport_s_own_defaults_are_those_of_the_settings() -> None:
+    assert app._transport(Settings.parse([], {})) == TransportSettings()
+
+
+@pytest.mark.parametrize(
+    ("flags", "asked"),
+    [
+        ([], Asked()),
+        (["--model-control-mode=explicit"], Asked(models=frozenset())),
+        (["--model-control-mode=explicit", "--load-model=a", "--load-model=b"], Asked(models=frozenset({"a", "b"}))),
+        (["--model-control-mode=explicit", "--load-model=*"], Asked()),
+        (["--model-config-name=x", "--strict-model-config=1"], Asked(config_name="x", complete=False)),
+    ],
+)
+def test_what_the_flags_ask_of_the_repositories(flags: list[str], asked: Asked) -> None:
+    assert app._asked(Settings.parse(flags, {})) == asked

@@ -10,8 +10,9 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from threading import Event, ExceptHookArgs, Thread
@@ -31,20 +32,28 @@ from naiad.core.waiter import ConditionWaiter
 from naiad.frontends.grpc.aio import AioTransport
 from naiad.frontends.grpc.service import GrpcService
 from naiad.frontends.grpc.transport import TransportSettings
+from naiad.frontends.http import health
+from naiad.frontends.http import metrics as metrics_page
 from naiad.frontends.http.server import HttpServer
-from naiad.observability import cgroup
+from naiad.observability import cgroup, gpus, logs, machine, metrics, metrics_config
+from naiad.observability.access import AccessLog
+from naiad.observability.exposition import CONTENT_TYPE
 from naiad.observability.logs import printable
+from naiad.observability.outlet import descriptor_of
+from naiad.repository import unreadable
+from naiad.repository.asked import Asked
 from naiad.repository.catalog import candidates
 from naiad.repository.check import inspect
 from naiad.repository.loaders import Loaders
 from naiad.repository.loading import Backends, Loader, Threads
 from naiad.repository.manager import Manager
-from naiad.repository.render import render
+from naiad.repository.render import Detail, render
 from naiad.settings import Settings
 
 SWITCH_INTERVAL = 0.0005
 """Seconds that a thread may keep the interpreter while another wants it. At the default of 5 ms a model that keeps
 the interpreter busy delays every wake-up of the wire by as much."""
+_COMPRESSION = {"none": 0, "low": 1, "medium": 2, "high": 3}
 LAST_WORDS_SECS = 1.0
 """How long the log may take for the last line of the process; whoever reads it may have stopped to."""
 
@@ -63,51 +72,67 @@ class App:
         budget = Budget(settings.max_bytes_in_flight or cgroup.memory_limit() // 4)
         self._timer = Timer()
         self._pool = RunnerPool(ConditionWaiter(), self._timer, max(4, 2 * cgroup.cpu_count()))
-        self._engine = Engine()
+        self._access = _access_log(settings)
+        self._engine = Engine(self._access)
         loader = Loader(
             _backends(settings.backend_options()),
-            Threads(self._pool, DedicatedRunners(), self._timer, budget),
+            Threads(self._pool, DedicatedRunners(), self._timer, budget, self._access),
             settings.max_queue_size,
         )
         self._manager = Manager(
             self._engine,
-            partial(candidates, settings.model_repository, loader),
-            Loaders(settings.model_load_thread_count, self._timer, settings.model_load_timeout_secs),
-        )
-        self._grpc = GrpcService(
-            self._engine,
-            AioTransport(
-                TransportSettings(
-                    host=settings.grpc_address,
-                    port=settings.grpc_port,
-                    max_message_size=settings.grpc_max_message_size,
-                )
+            partial(candidates, settings.model_repository, loader, _asked(settings)),
+            Loaders(
+                settings.model_load_thread_count,
+                self._timer,
+                settings.model_load_timeout_secs,
+                settings.model_load_retry_count,
             ),
+            strict=settings.strict_readiness,
         )
-        self._http = HttpServer(self._engine, settings.http_address, settings.http_port)
+        self._grpc = GrpcService(self._engine, AioTransport(_transport(settings)), settings.id)
+        self._http = HttpServer(
+            health.application(self._engine),
+            "naiad-http",
+            settings.http_address,
+            settings.http_port,
+            reuse_port=settings.reuse_http_port,
+        )
+        self._metrics: _MetricsServer | None = None
+        if settings.allow_metrics:
+            access = self._access
+            self._metrics = _MetricsServer(settings, self._engine, budget, lambda: access.lost if access else 0)
 
     def start(self) -> None:
         """Listen, and begin to load; raises CannotStart."""
-        settings = self._settings
         sys.setswitchinterval(SWITCH_INTERVAL)
         self._timer.start()
         self._pool.start()
-        try:
-            grpc_port = self._grpc.start()
-        except OSError as error:
-            raise CannotStart(_no_port("grpc", settings.grpc_address, settings.grpc_port, error)) from None
-        log.info("gRPC on %s:%d", settings.grpc_address, grpc_port)
-        try:
-            http_port = self._http.start()
-        except OSError as error:
-            self._grpc.stop(0)
-            raise CannotStart(_no_port("http", settings.http_address, settings.http_port, error)) from None
-        log.info("HTTP on %s:%d", settings.http_address, http_port)
+        with ExitStack() as undo:
+            self._listen(undo)
+            undo.pop_all()
         self._manager.start()
+
+    def _listen(self, undo: ExitStack) -> None:
+        settings = self._settings
+        if settings.allow_grpc:
+            port = _listening("grpc", settings.grpc_address, settings.grpc_port, self._grpc.start)
+            undo.callback(self._grpc.stop, 0)
+            log.info("gRPC on %s:%d", settings.grpc_address, port)
+        if settings.allow_http:
+            port = _listening("http", settings.http_address, settings.http_port, self._http.start)
+            undo.callback(self._http.stop)
+            log.info("HTTP on %s:%d", settings.http_address, port)
+        if self._metrics is not None:
+            self._metrics.start()
 
     def settled(self, timeout: float | None = None) -> bool:
         """Wait for the end of the first pass of loading; False after `timeout` seconds."""
         return self._manager.settled(timeout)
+
+    def failures(self) -> tuple[IndexEntry, ...]:
+        """What is to be served and could not be loaded."""
+        return self._manager.failures()
 
     def index(self) -> tuple[IndexEntry, ...]:
         return self._engine.index(ready_only=False)
@@ -123,14 +148,64 @@ class App:
         time.sleep(self._settings.shutdown_delay_secs)
         end = time.monotonic() + self._settings.exit_timeout_secs
         self._engine.stop()
+        if self._access is not None:
+            self._access.hurry()
         answered = self._manager.drain(self._settings.exit_timeout_secs)
-        self._grpc.stop(max(0.0, end - time.monotonic()))
-        self._http.stop()
+        if self._settings.allow_grpc:
+            self._grpc.stop(max(0.0, end - time.monotonic()))
+        if self._settings.allow_http:
+            self._http.stop()
         if answered:
             self._pool.stop()
             self._manager.close()
             self._timer.stop()
+        if self._access is not None:
+            self._access.close(min(LAST_WORDS_SECS, max(0.0, end - time.monotonic())))
+        if self._metrics is not None:
+            self._metrics.stop()
         return answered
+
+
+class _MetricsServer:
+    """`/metrics` on a port of its own, and the thread that reads the GPUs for it: `start` and `stop`, both once."""
+
+    def __init__(
+        self, settings: Settings, engine: Engine, budget: Budget, access_lines_lost: Callable[[], int]
+    ) -> None:
+        self._host, self._port = settings.metrics_address, settings.metrics_port
+        interval = settings.metrics_interval_ms / 1000
+        config = metrics_config.parse(settings.metrics_config)
+        for warning in config.warnings:
+            log.warning("%s", warning)
+        self._gpus = gpus.find(interval) if settings.allow_gpu_metrics else None
+        sources: list[metrics.Source] = [machine.Process().blocks, machine.pinned_memory]
+        if settings.allow_cpu_metrics:
+            sources.append(machine.Machine(interval).blocks)
+        if self._gpus is not None:
+            sources.append(self._gpus.blocks)
+        collector = metrics.Metrics(
+            engine,
+            budget,
+            sources,
+            gpu_uuids=self._gpus.visible(os.environ) if self._gpus is not None else (),
+            first_response=config.first_response,
+            lines_lost=access_lines_lost,
+        )
+        self._server = HttpServer(
+            metrics_page.application(collector.text, CONTENT_TYPE), "naiad-metrics", self._host, self._port
+        )
+
+    def start(self) -> None:
+        """Listen; raises CannotStart."""
+        port = _listening("metrics", self._host, self._port, self._server.start)
+        log.info("metrics on %s:%d", self._host, port)
+        if self._gpus is not None:
+            self._gpus.start()
+
+    def stop(self) -> None:
+        self._server.stop()
+        if self._gpus is not None:
+            self._gpus.stop()
 
 
 class Ending:
@@ -173,6 +248,8 @@ def run(settings: Settings) -> NoReturn:
     Raises CannotStart.
     """
     _require_repositories(settings.model_repository)
+    for warning in (*settings.warnings, *_unused_options(settings)):
+        log.warning("%s", warning)
     threading.excepthook = thread_ended
     app = App(settings)
     ending = Ending(settings.shutdown_delay_secs + settings.exit_timeout_secs)
@@ -180,8 +257,7 @@ def run(settings: Settings) -> NoReturn:
     while not ending.asked and not app.settled(0.2):
         pass
     if not ending.asked:
-        _show(app.index())
-        log.info("ready")
+        _settled(app, settings)
     ending.wait()
     log.info("stopping")
     if not app.stop():
@@ -189,12 +265,23 @@ def run(settings: Settings) -> NoReturn:
     leave(0, "stopped")
 
 
+def _settled(app: App, settings: Settings) -> None:
+    """Tell how the first pass of loading ended, and end the process where that is asked for."""
+    if settings.log_format == "text":
+        _show(app.index(), plain=settings.log_file is not None)
+    if settings.exit_on_error and (failures := app.failures()):
+        names = ", ".join(dict.fromkeys(printable(entry.name) for entry in failures))
+        leave(1, f"could not be served, which ends the server (--exit-on-error): {names}")
+    log.info("ready")
+
+
 def thread_ended(of: ExceptHookArgs) -> None:
     """End the process when one of the server's own threads does by an error: half a server helps nobody."""
-    sys.__excepthook__(of.exc_type, of.exc_value or of.exc_type(), of.exc_traceback)
     name = of.thread.name if of.thread else ""
+    error = of.exc_value or of.exc_type()
+    log.error("an error that nobody caught ended a thread", exc_info=(of.exc_type, error, of.exc_traceback))
     if name.startswith("naiad-"):
-        leave(1, f"the thread {name} ended by an error: {of.exc_value!r}")
+        leave(1, f"the thread {name} ended by an error: {error!r}")
 
 
 def leave(code: int, last_words: str) -> NoReturn:
@@ -217,40 +304,89 @@ def _say(level: int, text: str) -> None:
     sys.stdout.flush()
 
 
-def check_repositories(roots: Sequence[Path], *, as_json: bool) -> tuple[str, bool]:
-    """What `naiad check` prints, and whether everything would be served."""
+def check_repositories(roots: Sequence[Path], *, as_json: bool, detail: str) -> tuple[str, bool]:
+    """What `naiad check` prints, and whether everything would be served. `detail`: auto, all or none of the models."""
     inspection = inspect(roots, _backends({}))
-    text = json.dumps(inspection.as_json(), indent=2) if as_json else render(inspection)
+    text = json.dumps(inspection.as_json(), indent=2) if as_json else render(inspection, Detail(detail))
     return text, inspection.healthy
 
 
+def _asked(settings: Settings) -> Asked:
+    everything = settings.model_control_mode == "none" or settings.load_model == ["*"]
+    return Asked(
+        models=None if everything else frozenset(settings.load_model),
+        config_name=settings.model_config_name or "",
+        complete=not settings.disable_auto_complete_config,
+    )
+
+
+def _transport(settings: Settings) -> TransportSettings:
+    return TransportSettings(
+        host=settings.grpc_address,
+        port=settings.grpc_port,
+        reuse_port=settings.reuse_grpc_port,
+        max_message_size=settings.grpc_max_message_size,
+        compression=_COMPRESSION[settings.grpc_infer_response_compression_level],
+        keepalive_time=settings.grpc_keepalive_time / 1000,
+        keepalive_timeout=settings.grpc_keepalive_timeout / 1000,
+        keepalive_without_calls=settings.grpc_keepalive_permit_without_calls,
+        max_pings_without_data=settings.grpc_http2_max_pings_without_data,
+        least_ping_interval=settings.grpc_http2_min_recv_ping_interval_without_data / 1000,
+        max_ping_strikes=settings.grpc_http2_max_ping_strikes,
+        max_connection_age=settings.grpc_max_connection_age / 1000,
+        max_connection_age_grace=settings.grpc_max_connection_age_grace / 1000,
+    )
+
+
+def _access_log(settings: Settings) -> AccessLog | None:
+    """Where the requests are logged, if they are."""
+    if not settings.access_log:
+        return None
+    return AccessLog(descriptor_of(sys.stdout), settings.log_format)
+
+
 def _backends(options: dict[str, dict[str, str]]) -> Backends:
-    cpus = cgroup.cpu_count()
+    common = backends.BackendOptions(cgroup.cpu_count())
+    if for_all := options.get(""):
+        common = replace(common, default_max_batch_size=int(for_all["default-max-batch-size"]))
 
     def create(name: str) -> Backend:
-        return backends.create(name, backends.BackendOptions(cpus, settings=options.get(name, {})))
+        return backends.create(name, replace(common, settings=options.get(name, {})))
 
     return Backends(create, backends.gpus)
+
+
+def _unused_options(settings: Settings) -> Iterator[str]:
+    for name in settings.backend_options().keys() - {"", *backends.SERVED}:
+        served = ", ".join(backends.SERVED)
+        yield f"--backend-config={name},... has no effect: got a backend '{name}', expected one of {served}"
 
 
 def _require_repositories(roots: Sequence[Path]) -> None:
     if not roots:
         raise CannotStart("no repository is given, expected --model-repository DIRECTORY")
     for root in roots:
-        if not root.is_dir():
-            found = "is not a directory" if root.exists() else "does not exist"
-            raise CannotStart(f"--model-repository: {root} {found}, expected a directory of models")
+        try:
+            os.scandir(root).close()
+        except OSError as error:
+            raise CannotStart(f"--model-repository: {unreadable.of_repository(root, error)}") from None
 
 
-def _no_port(wire: str, host: str, port: int, error: OSError) -> str:
-    why = error.strerror or str(error)
-    return f"cannot listen on {host}:{port} (--{wire}-address, --{wire}-port): {why}"
+def _listening(wire: str, host: str, port: int, start: Callable[[], int]) -> int:
+    """Have a server listen; gives its port. wire: what its flags begin with. Raises CannotStart."""
+    try:
+        return start()
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise CannotStart(f"cannot listen on {host}:{port} (--{wire}-address, --{wire}-port): {why}") from None
 
 
-def _show(index: Sequence[IndexEntry]) -> None:
+def _show(index: Sequence[IndexEntry], *, plain: bool) -> None:
     """Print the index as a table. Names and reasons are texts of others: neither markup nor control characters."""
     table = Table("Model", "Version", "State", "Reason")
     for entry in index:
         table.add_row(*(Text(printable(cell)) for cell in entry))
-    with suppress(OSError):
-        Console(stderr=True).print(table)
+    console = Console(stderr=True, color_system=None if plain else "auto")
+    with console.capture() as capture:
+        console.print(table)
+    logs.write(capture.get())

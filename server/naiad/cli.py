@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from naiad.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Serve trained models over the KServe V2 protocol.")
 
@@ -32,31 +35,60 @@ def _version(
     help="Serve model repositories; `naiad serve --help` lists the settings.",
 )
 def serve(context: typer.Context) -> None:
-    from naiad.app import CannotStart, run
-    from naiad.observability import logs
     from naiad.settings import BadSettings, Settings
 
+    if {"-h", "--help"} & set(context.args):
+        from naiad.settings.help import help_text
+
+        typer.echo(help_text(), nl=False)
+        return
     try:
-        settings = Settings.parse(context.args)
-        logs.configure(settings.log_level)
+        _serve(Settings.parse(context.args))
+    except BadSettings as error:
+        raise _cannot_serve(error) from None
+
+
+def _serve(settings: Settings) -> None:
+    from naiad.app import CannotStart, run
+    from naiad.observability import logs
+
+    try:
+        logs.configure(settings.least_level, settings.log_format, settings.log_file, settings.muted_levels)
+    except OSError as error:
+        raise _cannot_serve(f"--log-file: {settings.log_file} cannot be written: {error.strerror}") from None
+    try:
         run(settings)
-    except (BadSettings, CannotStart) as error:
-        typer.echo(f"naiad serve: {error}", err=True)
-        raise typer.Exit(2) from None
+    except CannotStart as error:
+        logs.flush()
+        raise _cannot_serve(error) from None
+
+
+def _cannot_serve(why: object) -> typer.Exit:
+    """Say why in one line for each reason; gives how the command ends."""
+    for line in str(why).splitlines():
+        typer.echo(f"naiad serve: {line}", err=True)
+    return typer.Exit(2)
 
 
 @app.command(
-    help="Say what would be served from repositories, and everything that is wrong with them. "
-    "Exit code 1 says that something would not be served; warnings do not count."
+    help="Say what would be served from repositories, everything that is wrong with them and what to do about it, and "
+    "how many models run the same, better, with a warning, not yet or never. Exit code 1 says that something would not "
+    "be served; warnings do not count."
 )
 def check(
-    repositories: Annotated[list[Path], typer.Argument(help="Repositories, or single model directories.")],
+    repositories: Annotated[
+        list[Path], typer.Argument(help="Repositories, or single model directories.", readable=False)
+    ],
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text, with every model.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Show every model, however many there are.")] = False,
+    summary: Annotated[bool, typer.Option("--summary", help="Show no model, only the counts.")] = False,
 ) -> None:
     from naiad.app import check_repositories
 
-    text, healthy = check_repositories(repositories, as_json=as_json)
+    text, healthy = check_repositories(
+        repositories, as_json=as_json, detail="none" if summary else "all" if every else "auto"
+    )
     typer.echo(text)
     raise typer.Exit(0 if healthy else 1)
 

@@ -27,6 +27,7 @@ PATIENCE = 30.0
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 GRPC, HTTP = re.compile(r"gRPC on (\S+:\d+)"), re.compile(r"HTTP on (\S+:\d+)")
+METRICS = re.compile(r"metrics on (\S+:\d+)")
 LINES_SHOWN = 60
 
 
@@ -35,7 +36,10 @@ def command(*arguments: str) -> list[str]:
 
 
 class Server:
-    """`grpc` and `http` are HOST:PORT, known once it has started; `log` is everything that it wrote to stderr."""
+    """`grpc` and `http` are HOST:PORT, known once it has started; `log` is everything that it wrote to stderr.
+
+    output: the file for what it writes to stdout.
+    """
 
     def __init__(
         self,
@@ -43,26 +47,29 @@ class Server:
         flags: Iterable[str] = (),
         directory: Path | None = None,
         until_ready: bool = True,
+        output: Path | None = None,
     ) -> None:
         roots = [f"--model-repository={repository}" for repository in repositories]
-        ports = ["--grpc-port=0", "--http-port=0"]
+        ports = ["--grpc-port=0", "--http-port=0", "--metrics-port=0"]
         self._command = command("serve", *roots, *ports, *flags)
         self._directory = directory
         self._until_ready = until_ready
+        self._output = output or Path(os.devnull)
         self._lines: list[str] = []
         self._news = threading.Condition()
         self._ended = False
         self._awaited = False
 
     def __enter__(self) -> Self:
-        self._process = subprocess.Popen(
-            self._command,
-            stderr=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            text=True,
-            cwd=self._directory,
-            env=os.environ | {"PYTHONUNBUFFERED": "1"},
-        )
+        with self._output.open("wb") as output:
+            self._process = subprocess.Popen(
+                self._command,
+                stderr=subprocess.PIPE,
+                stdout=output,
+                text=True,
+                cwd=self._directory,
+                env=os.environ | {"PYTHONUNBUFFERED": "1"},
+            )
         self._reader = threading.Thread(target=self._read, name="server-log", daemon=True)
         self._reader.start()
         try:
@@ -98,6 +105,11 @@ class Server:
     @property
     def pid(self) -> int:
         return self._process.pid
+
+    @property
+    def metrics(self) -> str:
+        """Where it serves its metrics, as HOST:PORT."""
+        return self.line(METRICS).group(1)
 
     @property
     def stub(self) -> Any:

@@ -59,6 +59,24 @@ def test_as_json_a_sound_repository_passes() -> None:
     assert versions == {"digits": [1, 2], "echo": [1], "language": [1]}
 
 
+def test_a_fleet_ends_in_a_count_by_backend(tmp_path: Path) -> None:
+    for number in range(21):
+        identity(tmp_path, f"sound{number}")
+    faulty(tmp_path)
+    shown = check(str(tmp_path)).stdout
+    assert "sound1" not in shown.partition("runs ")[0]
+    assert "to do: Write 'max_batch_size'" in shown
+    assert shown.splitlines()[-1] == "23 models, 22 versions to serve, 1 error, 0 warnings"
+    assert "sound1  " in check("--all", str(tmp_path)).stdout
+    summary = check("--summary", str(tmp_path))
+    assert summary.returncode == 1
+    assert [line.split() for line in summary.stdout.splitlines()[1:4]] == [
+        ["identity", "22", "-", "-", "-", "-", "-"],
+        ["(unknown)", "-", "-", "-", "1", "-", "-"],
+        ["all", "22", "-", "-", "1", "-", "-"],
+    ]
+
+
 def test_a_repository_that_is_not_there_fails(tmp_path: Path) -> None:
     done = check(str(tmp_path / "nowhere"))
     assert done.returncode != 0

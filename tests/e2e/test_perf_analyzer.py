@@ -22,7 +22,7 @@ RUN_SECONDS = 30
 REQUESTS = 200
 TEXTS = ("Where is the station?", "Wo ist der Bahnhof?", "Où est la gare ?", "Где находится вокзал?")
 
-require("perf_analyzer", PROGRAM is not None, "perf_analyzer is not in .venv: run tests/tools/install_perf_analyzer.py")
+require("perf_analyzer", PROGRAM is not None, "perf_analyzer is not in .venv: `make dev` says why")
 pytestmark = pytest.mark.timeout(3 * RUN_SECONDS)
 
 

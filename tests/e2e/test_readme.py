@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import SAMPLES
-from tests.e2e.readme import Block, Reader, blocks, commands
+from tests.e2e.readme import Block, Reader, agrees, blocks, commands, elsewhere, fences
 
 ROOT = SAMPLES.parent
 README = (ROOT / "README.md").read_text()
@@ -33,12 +33,35 @@ def test_a_command_may_go_over_several_lines_and_have_comments() -> None:
     assert commands(block) == [["naiad", "check", "models"], ["make", "test"]]
 
 
+def test_a_block_promises_what_stands_under_the_word_prints() -> None:
+    promising, told, silent, read = fences(
+        "```bash\nls\n```\n\nprints\n\n```text\na\n```\n```bash\nls\n```\n\n```text\nb\n```\n"
+    )
+    assert (promising.prints, silent.prints) == ("a\n", None)
+    assert (told.language, read.text) == ("text", "b\n")
+
+
+@pytest.mark.parametrize(
+    ("printed", "holds"),
+    [("1 of 20 ms\n", True), ("1 of  ms\n", True), ("2 of 20 ms\n", False), ("1 of 20 ms\nmore\n", False)],
+)
+def test_a_promise_is_kept_to_the_letter_but_for_its_dots(printed: str, holds: bool) -> None:
+    assert agrees(printed, "1 of ... ms\n") is holds
+
+
+def test_a_server_of_a_page_listens_on_ports_of_its_own() -> None:
+    flags = ["--grpc-port", "9001", "--http-port=9000", "--metrics-address=0.0.0.0", "--log-level", "debug"]
+    assert elsewhere(flags) == ["--log-level", "debug"]
+
+
 @pytest.mark.parametrize(
     "block",
     [
         Block("bash", "make no-such-verb\n", 7),
         Block("bash", ".venv/bin/pip install 'tritonclient[grpc]==0.0.1'\n", 7),
         Block("bash", ".venv/bin/naiad check nowhere\n", 7),
+        Block("bash", ".venv/bin/naiad check nowhere | cat\n", 7),
+        Block("bash", "echo yes\n", 7, "no\n"),
         Block("python", "import naiad.nowhere\n", 7),
     ],
     ids=lambda block: block.text.strip(),

@@ -3,18 +3,16 @@
 import os
 import re
 import socket
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tritonclient.grpc import service_pb2
 
+from tests.e2e.commands import CANNOT_START, PORTS, complaint, serve
 from tests.e2e.models import ask, identity
-from tests.e2e.server import PATIENCE, Server, command
+from tests.e2e.server import PATIENCE, Server
 from tests.models.build import add_sub, mlp
-
-CANNOT_START = 2
 
 
 @pytest.fixture
@@ -31,43 +29,22 @@ def taken() -> Iterator[int]:
         yield listener.getsockname()[1]
 
 
-def serve(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run `naiad serve` to its end, which must come by itself."""
-    done = subprocess.run(
-        command("serve", *arguments),
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-        env=os.environ | environment,
-    )
-    assert "Traceback" not in done.stderr, done.stderr
-    return done
-
-
-def complaint(*arguments: str, **environment: str) -> str:
-    """Return the one line with which `naiad serve` says that it cannot start."""
-    done = serve(*arguments, **environment)
-    assert done.returncode == CANNOT_START, done.stderr
-    (line,) = [line for line in done.stderr.splitlines() if line.startswith("naiad serve: ")]
-    return line
-
-
-@pytest.mark.parametrize(("flag", "other"), [("--grpc-port", "--http-port"), ("--http-port", "--grpc-port")])
-def test_a_port_in_use_is_named_and_nothing_is_served(repository: Path, taken: int, flag: str, other: str) -> None:
-    line = complaint(f"--model-repository={repository}", f"{flag}={taken}", f"{other}=0")
+@pytest.mark.parametrize("flag", ["--grpc-port", "--http-port", "--metrics-port"])
+def test_a_port_in_use_is_named_and_nothing_is_served(repository: Path, taken: int, flag: str) -> None:
+    line = complaint(f"--model-repository={repository}", *PORTS, f"{flag}={taken}")
     assert f"127.0.0.1:{taken}" in line
+    assert f"{flag})" in line
     assert "in use" in line.lower()
 
 
 def test_a_repository_that_is_not_there_is_named(tmp_path: Path) -> None:
     missing = tmp_path / "nowhere"
-    line = complaint(f"--model-repository={missing}", "--grpc-port=0", "--http-port=0")
+    line = complaint(f"--model-repository={missing}", *PORTS)
     assert str(missing) in line
 
 
 def test_a_start_without_a_repository_says_which_flag_is_missing() -> None:
-    assert "--model-repository" in complaint("--grpc-port=0", "--http-port=0")
+    assert "--model-repository" in complaint(*PORTS)
 
 
 @pytest.mark.parametrize(
@@ -83,18 +60,18 @@ def test_a_start_without_a_repository_says_which_flag_is_missing() -> None:
     ],
 )
 def test_a_bad_flag_is_named(repository: Path, argument: str, told: str) -> None:
-    done = serve(f"--model-repository={repository}", "--grpc-port=0", "--http-port=0", argument)
+    done = serve(f"--model-repository={repository}", *PORTS, argument)
     assert done.returncode == CANNOT_START
     assert told in done.stderr
 
 
 def test_a_repository_may_be_named_by_the_environment(tmp_path: Path) -> None:
     missing = tmp_path / "nowhere"
-    assert str(missing) in complaint("--grpc-port=0", "--http-port=0", NAIAD_MODEL_REPOSITORY=str(missing))
+    assert str(missing) in complaint(*PORTS, NAIAD_MODEL_REPOSITORY=str(missing))
 
 
 def test_a_bad_list_in_the_environment_is_one_line() -> None:
-    line = complaint("--grpc-port=0", "--http-port=0", NAIAD_MODEL_REPOSITORY='["models"')
+    line = complaint(*PORTS, NAIAD_MODEL_REPOSITORY='["models"')
     assert "NAIAD_MODEL_REPOSITORY" in line
     assert "expected a JSON list" in line
 

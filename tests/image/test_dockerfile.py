@@ -18,6 +18,7 @@ from packaging.utils import canonicalize_name
 
 import naiad
 from naiad.core.engine import Engine
+from naiad.frontends.http import health as routes
 from naiad.frontends.http.server import HttpServer
 from naiad.settings import Settings
 from tests.image.dockerfile import Stage, is_sent, parse
@@ -199,7 +200,9 @@ def test_every_setting_in_the_image_s_environment_exists(stage: Stage) -> None:
 @served
 def test_the_ports_of_the_settings_are_exposed(stage: Stage) -> None:
     settings = Settings.parse([])
-    ports = {getattr(settings, name) for name in Settings.model_fields if name.endswith("_port")}
+    ports = {
+        getattr(settings, name) for name in Settings.model_fields if name.endswith("_port") and "reuse" not in name
+    }
     exposed = {int(port) for port in stage.one("EXPOSE").arguments}
     assert ports <= exposed == {8000, 8001, 8002}
 
@@ -216,7 +219,7 @@ def engine() -> Engine:
 
 @pytest.fixture
 def port(engine: Engine) -> Iterator[int]:
-    server = HttpServer(engine, "127.0.0.1", 0)
+    server = HttpServer(routes.application(engine), "health", "127.0.0.1", 0)
     yield server.start()
     server.stop()
 
@@ -243,7 +246,7 @@ def test_the_health_check_says_healthy_while_the_server_is_ready_and_only_then(
 
 @served
 def test_the_health_check_says_unhealthy_where_nobody_listens(stage: Stage) -> None:
-    server = HttpServer(Engine(), "127.0.0.1", 0)
+    server = HttpServer(routes.application(Engine()), "health", "127.0.0.1", 0)
     port = server.start()
     server.stop()
     assert health(stage, port) == 1

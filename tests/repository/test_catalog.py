@@ -12,6 +12,7 @@ from naiad.core.runners import DedicatedRunners, RunnerPool
 from naiad.core.timer import Timer
 from naiad.core.waiter import ConditionWaiter
 from naiad.repository import catalog, scan
+from naiad.repository.asked import NOT_ASKED, Asked
 from naiad.repository.loading import Backends, Loader, Threads
 from naiad.repository.manager import Candidate
 from naiad.repository.reading import ModelReading, read
@@ -33,8 +34,8 @@ def repository(tmp_path: Path) -> Path:
     return lay(tmp_path, {"odd/config.pbtxt": CONFIG, "odd/1/x": "", "sound/config.pbtxt": CONFIG, "sound/1/x": ""})
 
 
-def candidates(root: Path, loader: Loader) -> dict[str, Candidate]:
-    return {candidate.name: candidate for candidate in catalog.candidates([root], loader)}
+def candidates(root: Path, loader: Loader, asked: Asked | None = None) -> dict[str, Candidate]:
+    return {candidate.name: candidate for candidate in catalog.candidates([root], loader, asked or Asked())}
 
 
 def test_a_model_that_cannot_be_read_for_any_reason_is_a_candidate_with_that_problem(
@@ -86,3 +87,40 @@ def test_warnings_go_to_the_log(repository: Path, loader: Loader, caplog: pytest
 def test_a_repository_that_is_gone_is_told(tmp_path: Path, loader: Loader, caplog: pytest.LogCaptureFixture) -> None:
     assert candidates(tmp_path / "gone", loader) == {}
     assert "cannot be read" in caplog.text
+
+
+def test_only_what_is_asked_for_is_loaded_and_the_rest_is_known(repository: Path, loader: Loader) -> None:
+    found = candidates(repository, loader, Asked(models=frozenset({"sound"})))
+    assert found["odd"] == Candidate("odd", {}, idle=NOT_ASKED)
+    assert list(found["sound"].wanted) == [1]
+
+
+def test_what_is_asked_for_and_is_nowhere_is_a_candidate_with_that_problem(repository: Path, loader: Loader) -> None:
+    found = candidates(repository, loader, Asked(models=frozenset({"sound", "gone"})))
+    assert found["gone"].problem == "no repository has a model 'gone', which --load-model names"
+    assert list(found["sound"].wanted) == [1]
+
+
+def test_a_config_that_is_not_to_be_completed_must_say_everything(tmp_path: Path, loader: Loader) -> None:
+    tensor = '[{ name: "X" data_type: TYPE_FP32 dims: 1 }]'
+    complete = f'platform: "onnxruntime_onnx"\ninput {tensor}\noutput {tensor}\n'
+    lay(
+        tmp_path,
+        {
+            "whole/config.pbtxt": complete,
+            "whole/1/model.onnx": "",
+            "half/config.pbtxt": f"input {tensor}",
+            "half/1/model.onnx": "",
+            "none/1/model.onnx": "",
+        },
+    )
+    found = candidates(tmp_path, loader, Asked(complete=False))
+    assert list(found["whole"].wanted) == [1]
+    assert not found["half"].wanted
+    assert not found["none"].wanted
+    assert "must specify 'backend'" in found["half"].problem
+    assert "must specify 'output'" in found["half"].problem
+    assert "'input'" not in found["half"].problem
+    assert "config.pbtxt" in found["half"].problem
+    assert "--disable-auto-complete-config" in found["none"].problem
+    assert candidates(tmp_path, loader)["none"].problem == ""

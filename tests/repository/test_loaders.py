@@ -32,10 +32,10 @@ class Thing:
 class Place:
     """Loaders, and what they told."""
 
-    def __init__(self, threads: int = 1, timeout: float = 0) -> None:
+    def __init__(self, threads: int = 1, timeout: float = 0, retries: int = 0) -> None:
         self.timer = Timer()
         self.timer.start()
-        self.loaders = Loaders(threads, self.timer, timeout)
+        self.loaders = Loaders(threads, self.timer, timeout, retries)
         self.loaders.start()
         self._told: SimpleQueue[Outcome] = SimpleQueue()
 
@@ -200,3 +200,71 @@ def test_what_cannot_be_closed_ends_no_thread(place: Place) -> None:
     assert place.told() == STOPPING
     place.loaders._frozen = False
     place.bring()
+
+
+@pytest.fixture
+def persistent() -> Iterator[Place]:
+    """Loaders that try a load twice more."""
+    place = Place(retries=2)
+    yield place
+    place.end()
+
+
+def failing(times: int, then: Thing, tries: list[int]) -> Callable[[], Loaded]:
+    def load() -> Loaded:
+        tries.append(len(tries))
+        if len(tries) <= times:
+            raise InvalidArgument(f"failure {len(tries)}")
+        return loaded(then)
+
+    return load
+
+
+def test_a_load_that_fails_is_tried_again(persistent: Place) -> None:
+    thing, tries = Thing(), list[int]()
+    persistent.load(failing(2, thing, tries))
+    assert persistent.told() is loaded(thing)
+    assert len(tries) == 3
+
+
+def test_a_load_that_fails_every_time_fails_with_the_last_reason(persistent: Place) -> None:
+    tries = list[int]()
+    persistent.load(failing(3, Thing(), tries))
+    assert persistent.told() == "failure 3"
+    assert len(tries) == 3
+
+
+def test_a_load_that_succeeds_is_not_tried_again(persistent: Place) -> None:
+    tries = list[int]()
+    persistent.load(failing(0, Thing(), tries))
+    persistent.told()
+    persistent.bring()
+    assert len(tries) == 1
+
+
+def test_a_load_is_not_tried_again_while_the_server_stops(persistent: Place) -> None:
+    tries = list[int]()
+
+    def load() -> Loaded:
+        persistent.loaders.freeze()
+        return failing(3, Thing(), tries)()
+
+    persistent.load(load)
+    assert persistent.told() == "failure 1"
+    assert len(tries) == 1
+
+
+def test_a_load_that_was_given_up_is_not_tried_again() -> None:
+    place, release, tries = Place(timeout=LIMIT, retries=5), Event(), list[int]()
+
+    def load() -> Loaded:
+        tries.append(1)
+        assert release.wait(PATIENCE)
+        raise InvalidArgument("too late")
+
+    place.load(load)
+    assert "given up" in str(place.told())
+    release.set()
+    place.bring()
+    place.end()
+    assert len(tries) == 1

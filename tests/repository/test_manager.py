@@ -16,6 +16,7 @@ from naiad.core.backend import Backend, Executable, ModelFiles
 from naiad.core.config import Device, DynamicBatching, InstanceGroup, Kind, ModelConfig, QueuePolicy
 from naiad.core.engine import IndexEntry
 from naiad.core.errors import InvalidArgument, NaiadError, NotFound, Unavailable
+from naiad.core.problems import InvalidConfig
 from naiad.core.version import Version
 from naiad.repository import publishing
 from naiad.repository.loaders import Loaders
@@ -117,6 +118,17 @@ def site() -> Iterator[Site]:
 
 def states(site: Site) -> list[tuple[str, str, str]]:
     return [(entry.name, entry.version, entry.state) for entry in site.manager.index(ready_only=False)]
+
+
+def test_a_model_that_is_not_asked_for_is_shown_and_not_called_a_failure(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    site.candidates.append(Candidate("idle", {}, idle="nobody asks for it"))
+    site.offer("broken", problem="config.pbtxt:3: expected a number")
+    site.settle()
+    assert states(site) == [("broken", "", "UNAVAILABLE"), ("idle", "", "UNAVAILABLE")]
+    assert [entry.name for entry in site.manager.failures()] == ["broken"]
+    assert "idle" not in caplog.text
 
 
 def test_all_wanted_versions_are_loaded_and_the_highest_answers(site: Site) -> None:
@@ -382,9 +394,12 @@ def test_a_group_without_a_count_gets_what_its_backend_makes_of_a_cpu() -> None:
     ],
 )
 def test_a_group_that_has_no_place_is_refused(group: InstanceGroup, gpus: tuple[int, ...], text: str) -> None:
-    with pytest.raises(InvalidArgument) as caught:
+    with pytest.raises(InvalidConfig) as caught:
         resolve_groups(with_groups(group), gpus)
-    assert str(caught.value) == text
+    (problem,) = caught.value.problems
+    assert problem.text == text
+    assert problem.found in text
+    assert problem.remedy.startswith("Write ")
 
 
 def load(site: Site, count: int, shared: bool) -> Loaded:

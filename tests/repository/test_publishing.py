@@ -17,11 +17,11 @@ from tests.core.scripted import Scripted, config
 class Listener:
     """An engine, and how often it heard of changes."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, strict: bool = False) -> None:
         self.engine = Engine()
         self.heard = 0
         self.engine.subscribe(self._hear)
-        self.publisher = Publisher(self.engine)
+        self.publisher = Publisher(self.engine, strict=strict)
 
     def _hear(self) -> None:
         self.heard += 1
@@ -119,3 +119,32 @@ def test_a_swap_is_when_requests_without_a_version_go_to_another_one_after_the_f
         listener.publisher.serve("m", served)
         listener.publisher.publish(ready=True)
         assert listener.publisher.histories()[0].swaps == swaps
+
+
+def test_what_could_not_be_loaded_is_told_and_what_is_not_asked_for_is_none_of_it(listener: Listener) -> None:
+    publisher = listener.publisher
+    publisher.tell("a", {}, "a bad config")
+    publisher.tell("b", records(v1=Phase.READY, v2=Phase.FAILED))
+    publisher.tell("c", {}, idle="nobody asks for it")
+    publisher.publish(ready=True)
+    assert [(entry.name, entry.version) for entry in publisher.failures()] == [("a", ""), ("b", "2")]
+    assert publisher.index(ready_only=False)[-1] == IndexEntry("c", "", "UNAVAILABLE", "nobody asks for it")
+    assert listener.engine.ready()
+
+
+def test_a_strict_server_is_ready_only_while_every_model_is() -> None:
+    listener = Listener(strict=True)
+    publisher = listener.publisher
+    publisher.tell("a", {}, idle="nobody asks for it")
+    publisher.tell("b", records(v1=Phase.READY))
+    publisher.publish(ready=False)
+    assert not listener.engine.ready()
+    publisher.publish(ready=True)
+    assert listener.engine.ready()
+    publisher.tell("b", records(v1=Phase.READY, v2=Phase.FAILED))
+    publisher.publish(ready=True)
+    assert not listener.engine.ready()
+    publisher.tell("b", records(v1=Phase.READY))
+    publisher.tell("c", {}, "a bad config")
+    publisher.publish(ready=True)
+    assert not listener.engine.ready()

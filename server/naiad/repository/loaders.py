@@ -30,13 +30,16 @@ log = logging.getLogger(__name__)
 class Loaders:
     """threads: how many loads run at the same time. timeout: seconds that one may take, 0 for no limit.
 
+    retries: how often a load is tried again after it failed, within its time.
+
     `start` and `stop` once each; all else may be called from any thread.
     """
 
-    def __init__(self, threads: int, timer: Timer, timeout: float = 0) -> None:
+    def __init__(self, threads: int, timer: Timer, timeout: float = 0, retries: int = 0) -> None:
         self._threads = threads
         self._timer = timer
         self._timeout = timeout
+        self._retries = retries
         self._loads: SimpleQueue[_Load | None] = SimpleQueue()
         self._names = count()
         self._lock = Lock()
@@ -76,13 +79,22 @@ class Loaders:
         if self._timeout:
             load.expires_ns = time.monotonic_ns() + int(self._timeout * 1e9)
             self._timer.add(load)
-        outcome = load.run()
+        outcome = self._try(load)
         if self._timeout:
             self._timer.discard([load])
         if self._frozen and not isinstance(outcome, str):
             close(outcome, load.subject)
             outcome = STOPPING
         return load.end(outcome)
+
+    def _try(self, load: _Load) -> Outcome:
+        outcome = load.run()
+        for _ in range(self._retries):
+            if not isinstance(outcome, str) or load.ended or self._frozen:
+                break
+            log.warning("%s failed to load and is tried again (--model-load-retry-count): %s", load.subject, outcome)
+            outcome = load.run()
+        return outcome
 
     def _give_up(self, load: _Load) -> None:
         """End a load whose time is over, and have another thread take the place of its own."""
@@ -125,6 +137,11 @@ class _Load:
         self._give_up = give_up
         self._lock = Lock()
         self._ended = False
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has been told how the load ended."""
+        return self._ended
 
     def run(self) -> Outcome:
         """Load, whatever it takes."""

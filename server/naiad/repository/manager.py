@@ -29,12 +29,14 @@ class Candidate(NamedTuple):
     """What a repository says of one model.
 
     wanted: for each version to serve how to load it (called once, on a loader thread), or why it cannot be. problem:
-    why nothing of the model can be served; then there are no versions.
+    why nothing of the model can be served; then there are no versions. idle: why nothing of it is to be served,
+    without anything being wrong; as above.
     """
 
     name: str
     wanted: Mapping[int, Callable[[], Loaded] | str]
     problem: str = ""
+    idle: str = ""
 
 
 @dataclass(slots=True)
@@ -45,10 +47,21 @@ class _Model:
 
 
 class Manager:
-    """An engine's Control. candidates: reads the repositories; called on the manager's thread."""
+    """An engine's Control.
 
-    def __init__(self, engine: Engine, candidates: Callable[[], Iterable[Candidate]], loaders: Loaders) -> None:
-        self._publisher = Publisher(engine)
+    candidates: reads the repositories; called on the manager's thread. strict: the server is ready only while every
+    model that is to be served is.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        candidates: Callable[[], Iterable[Candidate]],
+        loaders: Loaders,
+        *,
+        strict: bool = False,
+    ) -> None:
+        self._publisher = Publisher(engine, strict=strict)
         self._candidates = candidates
         self._loaders = loaders
         self._models: dict[str, _Model] = {}
@@ -71,6 +84,10 @@ class Manager:
     def settled(self, timeout: float | None = None) -> bool:
         """Wait until the first pass of loading has ended; False when it took longer than `timeout` seconds."""
         return self._settled.wait(timeout)
+
+    def failures(self) -> tuple[IndexEntry, ...]:
+        """What is to be served and could not be loaded, as published last."""
+        return self._publisher.failures()
 
     def index(self, ready_only: bool) -> tuple[IndexEntry, ...]:
         return self._publisher.index(ready_only)
@@ -135,10 +152,11 @@ class Manager:
             self._try(partial(self._begin, model))
 
     def _begin(self, model: _Model) -> None:
-        name, _, problem = model.candidate
+        name, _, problem, idle = model.candidate
         if problem:
             log.error("model %s cannot be served: %s", name, problem)
-        self._publisher.tell(name, {}, problem)
+            self._publisher.failed(name)
+        self._publisher.tell(name, {}, problem, idle)
         for action in next_actions(frozenset(model.candidate.wanted), model.records):
             if action.verb is Verb.LOAD and not self._frozen:
                 self._begin_load(model, action.version)

@@ -16,10 +16,15 @@ from naiad.core.lifecycle import Record
 
 
 class Publisher:
-    """The manager's thread changes and publishes; `index` may be called from any thread."""
+    """The manager's thread changes and publishes; reads may come from any thread.
 
-    def __init__(self, engine: Engine) -> None:
+    strict: the server is ready only while every model that is to be served is.
+    """
+
+    def __init__(self, engine: Engine, *, strict: bool = False) -> None:
         self._engine = engine
+        self._strict = strict
+        self._idle: set[str] = set()
         self._served: dict[str, Served] = {}
         self._entries: dict[str, tuple[IndexEntry, ...]] = {}
         self._histories: dict[str, ModelHistory] = {}
@@ -40,9 +45,15 @@ class Publisher:
         public = self._public_histories
         return tuple(public[name] for name in sorted(public))
 
-    def tell(self, name: str, records: Mapping[int, Record], problem: str = "") -> None:
-        """Say how a model's versions stand, or what is wrong with a model that has none."""
-        self._entries[name] = tuple(_entries(_text(name), records, problem))
+    def failures(self) -> tuple[IndexEntry, ...]:
+        """Of what was published last the versions that could not be loaded, and the models without any."""
+        return tuple(e for e in self.index(ready_only=False) if e.state == "UNAVAILABLE" and e.name not in self._idle)
+
+    def tell(self, name: str, records: Mapping[int, Record], problem: str = "", idle: str = "") -> None:
+        """Say how a model's versions stand, or why it has none: what is wrong, or that none is asked for."""
+        if idle:
+            self._idle.add(_text(name))
+        self._entries[name] = tuple(_entries(_text(name), records, problem or idle))
         phases = MappingProxyType({number: record.phase for number, record in records.items()})
         self._histories[name] = self._history(name)._replace(phases=phases)
         self._changed = True
@@ -55,7 +66,7 @@ class Publisher:
         self._changed = True
 
     def failed(self, name: str) -> None:
-        """Say that a version could not be loaded."""
+        """Say that a version could not be loaded, or a model of which nothing can be."""
         history = self._history(name)
         self._histories[name] = history._replace(load_failures=history.load_failures + 1)
         self._changed = True
@@ -76,7 +87,7 @@ class Publisher:
         self._changed, self._ready = False, ready
         self._public = MappingProxyType(dict(self._entries))
         self._public_histories = MappingProxyType(dict(self._histories))
-        self._engine.publish(self._served, ready)
+        self._engine.publish(self._served, ready and not (self._strict and self.failures()))
 
     def _history(self, name: str) -> ModelHistory:
         return self._histories.get(name) or ModelHistory(_text(name), _NONE, _NONE, 0, 0, 0)

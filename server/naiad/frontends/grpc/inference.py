@@ -25,10 +25,11 @@ EXTENSIONS = ("model_configuration", "parameters", "statistics")
 
 
 class InferenceReads:
-    """The handlers, by the RPC's name."""
+    """The handlers, by the RPC's name. name: what the server calls itself."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, name: str = SERVER_NAME) -> None:
         self._engine = engine
+        self._name = name
         self.handlers: dict[str, Unary] = {
             "ServerLive": answering(pb.ServerLiveRequest, self._server_live),
             "ServerReady": answering(pb.ServerReadyRequest, self._server_ready),
@@ -50,7 +51,7 @@ class InferenceReads:
         return pb.ModelReadyResponse(ready=self._engine.model_ready(request.name, parse_version(request.version)))
 
     def _server_metadata(self, _: pb.ServerMetadataRequest) -> pb.ServerMetadataResponse:
-        return pb.ServerMetadataResponse(name=SERVER_NAME, version=__version__, extensions=EXTENSIONS)
+        return pb.ServerMetadataResponse(name=self._name, version=__version__, extensions=EXTENSIONS)
 
     def _model_metadata(self, request: pb.ModelMetadataRequest) -> pb.ModelMetadataResponse:
         found = self._engine.metadata(request.name, parse_version(request.version))

@@ -16,14 +16,17 @@ SERVICES = (inference.SERVICE, health.SERVICE, *reflection.SERVICES)
 
 
 class GrpcService:
-    """The gRPC services of one engine: `start`, perhaps `refuse`, and `stop`, each once."""
+    """The gRPC services of one engine: `start`, perhaps `refuse`, and `stop`, each once.
 
-    def __init__(self, engine: Engine, transport: Transport) -> None:
+    name: what the server calls itself.
+    """
+
+    def __init__(self, engine: Engine, transport: Transport, name: str = inference.SERVER_NAME) -> None:
         self._transport = transport
         self._health = health.Health(engine, transport.send)
         self._reflection = Reflection(service.full_name for service in SERVICES)
         self._infer = ModelInfer(engine, transport.send)
-        self._dispatcher = Dispatcher(transport.send, self._unary(engine), self._streams(), self._too_large)
+        self._dispatcher = Dispatcher(transport.send, self._unary(engine, name), self._streams(), self._too_large)
 
     def start(self) -> int:
         """Listen; gives the port. OSError says why the address cannot be had."""
@@ -44,9 +47,9 @@ class GrpcService:
         self._transport.stop(grace)
         self._health.stop()
 
-    def _unary(self, engine: Engine) -> dict[str, Unary]:
+    def _unary(self, engine: Engine, name: str) -> dict[str, Unary]:
         handlers: dict[str, Unary] = {
-            **inference.InferenceReads(engine).handlers,
+            **inference.InferenceReads(engine, name).handlers,
             "ModelInfer": self._infer,
         }
         unary = {

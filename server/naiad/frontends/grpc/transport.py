@@ -120,7 +120,9 @@ class TransportSettings:
     """Where a transport listens and what it puts up with. Times in seconds, sizes in bytes.
 
     The keepalive and age limits end connections whose peer is gone, or that never end by themselves; the handshake
-    timeout those that never begin.
+    timeout those that never begin. max_connection_age: 0 for ever. The ping limits are those of gRPC's core: how many
+    pings are sent without data, and how often a client may ping (0: any number). reuse_port: others may listen there
+    too. compression: how much replies are compressed for clients that can take it, 0 (not) to 3.
     """
 
     host: str = "127.0.0.1"
@@ -133,6 +135,12 @@ class TransportSettings:
     max_connection_idle: float = 300.0
     max_connection_age: float = 3600.0
     max_connection_age_grace: float = 60.0
+    keepalive_without_calls: bool = False
+    max_pings_without_data: int = 2
+    least_ping_interval: float = 300.0
+    max_ping_strikes: int = 2
+    reuse_port: bool = False
+    compression: int = 0
 
 
 class Transport(Protocol):

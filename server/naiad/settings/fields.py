@@ -1,0 +1,207 @@
+"""Every setting of the process, once: its type, default, help text and group.
+
+A setting `some_name` is the flag `--some-name`, the environment variable `NAIAD_SOME_NAME` and the key `some-name` of
+a settings file. A field's title says what its value looks like where its type does not. Names and meanings are
+tritonserver's where it has the setting.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from naiad.observability.logs import Level
+from naiad.settings.kinds import (
+    LONGEST_MS,
+    BackendOption,
+    Compression,
+    ConfigName,
+    ControlMode,
+    Count,
+    Directory,
+    LogFormat,
+    MetricsOption,
+    Milliseconds,
+    Port,
+    Seconds,
+)
+
+
+class Group(BaseModel):
+    """Settings that are shown together, under `heading`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+    heading: ClassVar[str] = ""
+
+
+class Repository(Group):
+    heading = "Model repository"
+
+    model_repository: list[Directory] = Field(
+        default_factory=list,
+        title="DIRECTORY",
+        description="Directory of models, or one model's own directory. May be repeated.",
+    )
+    model_control_mode: ControlMode = Field(
+        "none",
+        description="Which models are loaded: all of them once, at the start (none), or those that --load-model names "
+        "(explicit). poll is not available yet.",
+    )
+    load_model: list[str] = Field(
+        default_factory=list,
+        title="MODEL",
+        description="With --model-control-mode=explicit: a model to load at the start; * loads all. May be repeated.",
+    )
+    exit_on_error: bool = Field(
+        False,
+        description="End with exit code 1 when a model fails to load at the start, instead of serving the others.",
+    )
+    strict_readiness: bool = Field(
+        False, description="Be ready only while every model is; otherwise once the first pass of loading has ended."
+    )
+    disable_auto_complete_config: bool = Field(
+        False, description="Demand configs that name their backend, inputs and outputs, instead of completing them."
+    )
+    model_config_name: ConfigName | None = Field(
+        None,
+        title="NAME",
+        description="Read configs/NAME.pbtxt of each model that has it instead of its config.pbtxt.",
+    )
+    model_load_thread_count: int = Field(4, ge=1, le=256, description="How many versions load at the same time.")
+    model_load_retry_count: int = Field(
+        0, ge=0, le=1000, description="How often the load of a version is tried again after it failed."
+    )
+    model_load_timeout_secs: Seconds = Field(
+        300,
+        description="How long one version may take to load, all tries together, before it counts as failed; "
+        "0: as long as it wants.",
+    )
+    backend_config: list[BackendOption] = Field(
+        default_factory=list,
+        title="BACKEND,KEY=VALUE",
+        description="An option of a backend, or default-max-batch-size=N for all of them. May be repeated.",
+    )
+
+
+class Grpc(Group):
+    heading = "gRPC"
+
+    allow_grpc: bool = Field(True, description="Serve gRPC.")
+    grpc_address: str = Field("127.0.0.1", title="HOST", description="Address to serve gRPC on.")
+    grpc_port: Port = Field(8001, description="Port to serve gRPC on; 0 takes any free one.")
+    reuse_grpc_port: bool = Field(
+        False, description="Let other servers listen on the same port, if they allow it too; they share the clients."
+    )
+    grpc_max_message_size: int = Field(
+        256 * 2**20, ge=1, le=2**31 - 1, title="BYTES", description="The largest message to accept."
+    )
+    grpc_infer_response_compression_level: Compression = Field(
+        "none", description="How much to compress what is sent to clients that can take it."
+    )
+    grpc_keepalive_time: Milliseconds = Field(60_000, description="How long a connection may be silent before a ping.")
+    grpc_keepalive_timeout: Milliseconds = Field(
+        20_000, description="How long a ping may stay unanswered before its connection is closed."
+    )
+    grpc_keepalive_permit_without_calls: bool = Field(False, description="Ping also while no call is open.")
+    grpc_http2_max_pings_without_data: Count = Field(
+        2, description="Pings that may be sent while there is nothing else to send; 0: any number."
+    )
+    grpc_http2_min_recv_ping_interval_without_data: Milliseconds = Field(
+        300_000, description="A client's ping that comes sooner after the one before is a bad one."
+    )
+    grpc_http2_max_ping_strikes: Count = Field(
+        2, description="How many bad pings end a client's connection; 0: any number may come."
+    )
+    grpc_max_connection_age: int = Field(
+        3_600_000,
+        ge=0,
+        le=LONGEST_MS,
+        title="MILLISECONDS",
+        description="How long a connection may last before its client is told to make another; 0: for ever.",
+    )
+    grpc_max_connection_age_grace: Milliseconds = Field(
+        60_000, description="How long the calls of a connection that is too old may go on."
+    )
+
+
+class Http(Group):
+    heading = "HTTP"
+
+    allow_http: bool = Field(True, description="Serve HTTP.")
+    http_address: str = Field("127.0.0.1", title="HOST", description="Address to serve HTTP on.")
+    http_port: Port = Field(8000, description="Port to serve HTTP on; 0 takes any free one.")
+    reuse_http_port: bool = Field(False, description="Let other servers listen on the same port, as for gRPC.")
+
+
+class Metrics(Group):
+    heading = "Metrics"
+
+    allow_metrics: bool = Field(True, description="Serve metrics for Prometheus.")
+    metrics_address: str = Field(
+        default_factory=lambda given: given["http_address"],
+        title="HOST",
+        description="Address to serve metrics on. Default: that of HTTP.",
+    )
+    metrics_port: Port = Field(8002, description="Port to serve metrics on; 0 takes any free one.")
+    metrics_interval_ms: Milliseconds = Field(
+        2000, description="How old the figures of processors, memory and GPUs may get."
+    )
+    allow_cpu_metrics: bool = Field(True, description="Have metrics of processors and memory.")
+    allow_gpu_metrics: bool = Field(True, description="Have metrics of GPUs, where there are any.")
+    metrics_config: list[MetricsOption] = Field(
+        default_factory=list, title="KEY=VALUE", description="An option of the metrics. May be repeated."
+    )
+
+
+class Logging(Group):
+    heading = "Logging"
+
+    log_level: Level = Field("info", description="The least level to log.")
+    log_verbose: Count = Field(0, description="1 and more: log at level debug, whatever --log-level says.")
+    log_info: bool = Field(True, description="Log what has the level info.")
+    log_warning: bool = Field(True, description="Log what has the level warning.")
+    log_error: bool = Field(True, description="Log what has the level error.")
+    log_format: LogFormat = Field(
+        "text", description="Lines to read, or one JSON object on each. tritonserver's default and ISO8601 are text."
+    )
+    log_file: Path | None = Field(
+        None,
+        title="FILE",
+        description="Append the log to a file, instead of writing it to the standard error. It is kept open: rotate "
+        "it by copying and truncating.",
+    )
+    access_log: bool = Field(False, description="Log one line for each request, to the standard output.")
+
+
+class Limits(Group):
+    heading = "Limits"
+
+    max_queue_size: Count = Field(
+        0,
+        description="Requests that may wait for one version whose config does not say; "
+        "0: 32 full batches for each instance, at least 1024.",
+    )
+    max_bytes_in_flight: int = Field(
+        0,
+        ge=0,
+        title="BYTES",
+        description="Bytes of requests that may be on their way; 0: a quarter of the memory there is.",
+    )
+
+
+class Server(Group):
+    heading = "Server"
+
+    config_file: Path | None = Field(
+        None, title="FILE", description="A TOML file of settings; what the environment or a flag says wins over it."
+    )
+    id: str = Field("naiad", min_length=1, title="NAME", description="The name of the server in its metadata.")
+    shutdown_delay_secs: Seconds = Field(
+        0, description="How long to serve on after SIGTERM, for load balancers to notice."
+    )
+    exit_timeout_secs: Seconds = Field(30, description="How long stopping may take before the process just ends.")
+
+
+GROUPS: tuple[type[Group], ...] = (Repository, Grpc, Http, Metrics, Logging, Limits, Server)

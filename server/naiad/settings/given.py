@@ -1,0 +1,47 @@
+"""A value that somebody gave, as text, and where; and the names under which values may be given.
+
+The same names stand in every source: `grpc-port` is `--grpc-port` on the command line, `NAIAD_GRPC_PORT` in the
+environment, `grpc-port` (or `grpc_port`) in a file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from naiad.core.spelling import closest
+
+
+class BadSettings(Exception):
+    """Settings cannot be used; the text has one line per mistake."""
+
+
+class Flag(NamedTuple):
+    """A name, with hyphens, that a value may be given under.
+
+    setting: the field of Settings, empty for what only tritonserver has. boolean: the flag alone says true.
+    repeats: the value is a list.
+    """
+
+    name: str
+    setting: str
+    boolean: bool = False
+    repeats: bool = False
+
+
+class Given(NamedTuple):
+    """One value: a text, or several of a list. origin: where it stands, as a message begins with it."""
+
+    flag: Flag
+    texts: tuple[str, ...]
+    origin: str
+
+
+Flags = Mapping[str, Flag]
+
+
+def unknown(shown: str, name: str, names: Iterable[str], prefix: str = "") -> str:
+    """Say that there is no setting `name`, and which one was probably meant."""
+    meant = closest(name, names)
+    hint = f"did you mean {prefix}{meant}?" if meant else "`naiad serve --help` lists the settings"
+    return f"{shown}: there is no such setting; {hint}"

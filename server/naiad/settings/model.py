@@ -1,0 +1,119 @@
+"""All settings together: parsed from their sources, and checked against each other."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Self, get_origin
+
+from pydantic import PrivateAttr, ValidationError
+from pydantic.fields import FieldInfo
+
+from naiad.observability.logs import Level
+from naiad.settings import tritonserver
+from naiad.settings.fields import Grpc, Http, Limits, Logging, Metrics, Repository, Server
+from naiad.settings.given import BadSettings, Flag, Given
+from naiad.settings.sources import gather
+
+
+class Settings(Server, Limits, Logging, Metrics, Http, Grpc, Repository):
+    """All settings of a process. warnings: what was asked for and has no effect, one line each."""
+
+    _warnings: tuple[str, ...] = PrivateAttr(())
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        return self._warnings
+
+    @classmethod
+    def parse(cls, arguments: Sequence[str], environment: Mapping[str, str] | None = None) -> Self:
+        """Settings from a command line, the environment (the process's own by default) and the file that they name.
+
+        Raises BadSettings with all that is wrong.
+        """
+        gathered = gather(arguments, os.environ if environment is None else environment, FLAGS, tritonserver.OWN)
+        values = {
+            name: given.texts if given.flag.repeats else given.texts[-1] for name, given in gathered.values.items()
+        }
+        try:
+            settings = cls.model_validate(values)
+        except ValidationError as error:
+            mistakes = [each for each in error.errors() if each["type"] != "default_factory_not_called"]
+            raise BadSettings("\n".join(_line(each, gathered.values) for each in mistakes)) from None
+        _raise_contradictions(settings)
+        return settings.warned(*gathered.warnings, *_warnings(settings))
+
+    def warned(self, *warnings: str) -> Self:
+        """These settings with further warnings."""
+        self._warnings += warnings
+        return self
+
+    @property
+    def least_level(self) -> Level:
+        """The least level to log."""
+        return "debug" if self.log_verbose else self.log_level
+
+    @property
+    def muted_levels(self) -> frozenset[Level]:
+        """Levels of which nothing is logged."""
+        logged: dict[Level, bool] = {"info": self.log_info, "warning": self.log_warning, "error": self.log_error}
+        return frozenset(level for level, wanted in logged.items() if not wanted)
+
+    def backend_options(self) -> dict[str, dict[str, str]]:
+        """`backend_config` as backend -> key -> value; what is for all backends stands under the empty name."""
+        options: dict[str, dict[str, str]] = {}
+        for option in self.backend_config:
+            backend, comma, pair = option.partition(",")
+            if not comma:
+                backend, pair = "", option
+            key, _, value = pair.partition("=")
+            options.setdefault(backend, {})[key] = value
+        return options
+
+
+def has_default(field: FieldInfo) -> bool:
+    """Whether there is one value that stands for all that is not given."""
+    return field.default_factory is None and field.default is not None
+
+
+def is_list(field: FieldInfo) -> bool:
+    return get_origin(field.annotation) is list
+
+
+def _flags() -> Iterator[Flag]:
+    names = {name.replace("_", "-"): name for name in Settings.model_fields} | tritonserver.ALIASES
+    for name, setting in names.items():
+        field = Settings.model_fields[setting]
+        yield Flag(name, setting, field.annotation is bool, is_list(field))
+    for foreign in tritonserver.FOREIGN:
+        yield foreign.flag
+
+
+FLAGS = {flag.name: flag for flag in _flags()}
+"""Every name that is understood, tritonserver's included."""
+
+
+def _line(mistake: Any, given: Mapping[str, Given]) -> str:
+    """One line for what pydantic found."""
+    setting = str(mistake["loc"][0])
+    text = str(mistake["msg"]).removeprefix("Value error, ").replace("Input should be", "expected")
+    return f"{given[setting].origin}: got {mistake['input']!r}, {text.partition(', unable to')[0]}"
+
+
+def _raise_contradictions(settings: Settings) -> None:
+    explicit = settings.model_control_mode == "explicit"
+    if settings.load_model and not explicit:
+        raise BadSettings(
+            "--load-model: expected --model-control-mode=explicit beside it; without, all models are loaded"
+        )
+    if "*" in settings.load_model and len(settings.load_model) > 1:
+        raise BadSettings("--load-model: got * and other names, expected * alone, which loads all models")
+    if not (settings.allow_grpc or settings.allow_http):
+        raise BadSettings("--allow-grpc=false and --allow-http=false: expected one of them, nothing would be served")
+
+
+def _warnings(settings: Settings) -> Iterator[str]:
+    if not settings.allow_grpc:
+        yield "--allow-grpc=false: inference is served over gRPC only yet; over HTTP there is the server's health"
+    if settings.model_control_mode == "explicit":
+        yield "--model-control-mode=explicit: loading and unloading by request is not available yet"

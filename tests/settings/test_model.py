@@ -1,0 +1,193 @@
+"""Command lines and environments to settings."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from naiad.settings import BadSettings, Settings
+from naiad.settings.fields import GROUPS
+
+
+def parse(*arguments: str, **environment: str) -> Settings:
+    return Settings.parse(arguments, environment)
+
+
+def complaint(*arguments: str, **environment: str) -> str:
+    with pytest.raises(BadSettings) as caught:
+        parse(*arguments, **environment)
+    return str(caught.value)
+
+
+def test_every_setting_stands_in_one_group() -> None:
+    names = [name for group in GROUPS for name in group.model_fields]
+    assert sorted(names) == sorted(Settings.model_fields)
+
+
+def test_a_repeated_flag_is_a_list_and_commas_stay() -> None:
+    assert parse("--model-repository", "a,b", "--model-repository=c").model_repository == [Path("a,b"), Path("c")]
+
+
+def test_the_names_that_a_setting_has_add_to_one_list() -> None:
+    settings = parse("--model-store=a", "--model-repository=b", "--model-store=c")
+    assert settings.model_repository == [Path("a"), Path("b"), Path("c")]
+
+
+def test_of_a_flag_given_twice_the_last_counts() -> None:
+    assert parse("--id=a", "--id=b").id == "b"
+
+
+def test_a_flag_wins_over_the_environment_and_the_environment_over_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "naiad.toml"
+    file.write_text("grpc-port = 1\nhttp-port = 1\nmetrics-port = 1\n")
+    settings = parse(
+        "--grpc-port=3", f"--config-file={file}", NAIAD_GRPC_PORT="2", NAIAD_HTTP_PORT="2", NAIAD_CONFIG_FILE="none"
+    )
+    assert (settings.grpc_port, settings.http_port, settings.metrics_port) == (3, 2, 1)
+
+
+def test_a_list_replaces_that_of_a_lower_place_and_its_other_name(tmp_path: Path) -> None:
+    file = tmp_path / "naiad.toml"
+    file.write_text("model-repository = ['low']\nbackend-config = ['x,y=z']\n")
+    settings = parse("--model-store=mine", NAIAD_MODEL_REPOSITORY="theirs", NAIAD_CONFIG_FILE=str(file))
+    assert settings.model_repository == [Path("mine")]
+    assert settings.backend_config == ["x,y=z"]
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "expected"),
+    [
+        ("MODEL_REPOSITORY", "repo", [Path("repo")]),
+        ("MODEL_REPOSITORY", f"a,b{os.pathsep}c", [Path("a,b"), Path("c")]),
+        ("MODEL_REPOSITORY", f'["a{os.pathsep}b", "c"]', [Path(f"a{os.pathsep}b"), Path("c")]),
+        ("MODEL_REPOSITORY", "", []),
+        ("BACKEND_CONFIG", "onnxruntime,a=b:c", ["onnxruntime,a=b:c"]),
+        ("BACKEND_CONFIG", '["x,a=b", "y,c=d"]', ["x,a=b", "y,c=d"]),
+        ("GRPC_PORT", "", 8001),
+    ],
+)
+def test_a_list_in_the_environment_is_json_or_a_plain_value_and_an_empty_variable_nothing(
+    variable: str, value: str, expected: object
+) -> None:
+    assert getattr(parse(**{f"NAIAD_{variable}": value}), variable.lower()) == expected
+
+
+def test_backend_options_are_sorted_by_backend() -> None:
+    settings = parse(
+        "--backend-config=onnxruntime,a=b=c",
+        "--backend-config",
+        "onnxruntime,d=",
+        "--backend-config=x,y=z",
+        "--backend-config=default-max-batch-size=8",
+    )
+    assert settings.backend_options() == {
+        "onnxruntime": {"a": "b=c", "d": ""},
+        "x": {"y": "z"},
+        "": {"default-max-batch-size": "8"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "flag", "expected"),
+    [
+        (["--grpc-port", "http"], "--grpc-port", "valid integer"),
+        (["--grpc-port", "70000"], "--grpc-port", "65535"),
+        (["--model-control-mode", "poll"], "--model-control-mode", "not available yet"),
+        (["--model-control-mode", "sometimes"], "--model-control-mode", "'none', 'poll' or 'explicit'"),
+        (["--backend-config", "onnxruntime"], "--backend-config", "expected BACKEND,KEY=VALUE"),
+        (["--backend-config", "batch-size=1"], "--backend-config", "or default-max-batch-size=N"),
+        (["--backend-config", "default-max-batch-size=many"], "--backend-config", "default-max-batch-size=N"),
+        (["--backend-config", "onnxruntime,=1"], "--backend-config", "expected BACKEND,KEY=VALUE"),
+        (["--model-repository", "s3://bucket/models"], "--model-repository", "not fetched yet"),
+        (["--metrics-config", "latencies"], "--metrics-config", "KEY=VALUE"),
+        (["--log-level", "loud"], "--log-level", "'debug', 'info', 'warning' or 'error'"),
+        (["--log-format", "xml"], "--log-format", "'text' or 'json'"),
+        (["--strict-readiness", "perhaps"], "--strict-readiness", "valid boolean"),
+        (["--exit-timeout-secs", "-1"], "--exit-timeout-secs", "greater than or equal to 0"),
+        (["--exit-timeout-secs", "inf"], "--exit-timeout-secs", "finite"),
+        (["--shutdown-delay-secs", "nan"], "--shutdown-delay-secs", "finite"),
+        (["--shutdown-delay-secs", "90000"], "--shutdown-delay-secs", "less than or equal to 86400"),
+        (["--model-load-timeout-secs", "inf"], "--model-load-timeout-secs", "finite"),
+        (["--model-config-name", "../x"], "--model-config-name", "name of a file in configs/"),
+        (["--grpc-keepalive-time", "0"], "--grpc-keepalive-time", "greater than or equal to 1"),
+        (["--grpc-infer-response-compression-level", "most"], "--grpc-infer-response-compression-level", "'medium'"),
+        (["--id", ""], "--id", "at least 1 character"),
+    ],
+)
+def test_a_bad_value_is_told_with_its_flag_what_was_got_and_what_is_expected(
+    arguments: list[str], flag: str, expected: str
+) -> None:
+    line = complaint(*arguments)
+    assert line.startswith(f"{flag}: ")
+    assert "\n" not in line
+    assert expected in line
+    assert arguments[1] in line
+
+
+def test_a_bad_value_is_told_where_it_stands(tmp_path: Path) -> None:
+    file = tmp_path / "naiad.toml"
+    file.write_text("# ports\ngrpc_port = 'many'\n")
+    assert complaint(NAIAD_GRPC_PORT="http").startswith("NAIAD_GRPC_PORT: got 'http', expected ")
+    assert complaint("--config-file", str(file)).startswith(f"{file}:2: grpc_port: got 'many', expected ")
+
+
+def test_metrics_are_served_where_http_is_unless_they_have_an_address_of_their_own() -> None:
+    assert parse().metrics_address == "127.0.0.1"
+    assert parse("--http-address=::1").metrics_address == "::1"
+    assert parse("--http-address=::1", "--metrics-address=127.0.0.2").metrics_address == "127.0.0.2"
+
+
+def test_every_mistake_has_a_line_of_its_own() -> None:
+    lines = complaint("--grpc-port=a", "--http-port=b", "--id=").splitlines()
+    assert [line.partition(":")[0] for line in lines] == ["--grpc-port", "--http-port", "--id"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--load-model=a"], "--model-control-mode=explicit"),
+        (["--model-control-mode=explicit", "--load-model=*", "--load-model=a"], "* alone"),
+        (["--allow-grpc=false", "--allow-http=0"], "nothing would be served"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_told(arguments: list[str], told: str) -> None:
+    assert told in complaint(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [(["--allow-grpc=false"], "--allow-grpc"), (["--model-control-mode=explicit"], "--model-control-mode")],
+)
+def test_what_starts_with_less_than_it_may_seem_is_warned_about(arguments: list[str], named: str) -> None:
+    (warning,) = parse(*arguments).warnings
+    assert named in warning
+
+
+@pytest.mark.parametrize(
+    ("arguments", "level", "muted"),
+    [
+        ([], "info", set()),
+        (["--log-verbose=0"], "info", set()),
+        (["--log-verbose=2", "--log-level=error"], "debug", set()),
+        (["--log-info=false", "--log-warning=off"], "info", {"info", "warning"}),
+        (["--log-error=false"], "info", {"error"}),
+    ],
+)
+def test_tritonserver_s_log_flags_choose_levels(arguments: list[str], level: str, muted: set[str]) -> None:
+    settings = parse(*arguments)
+    assert settings.least_level == level
+    assert {str(each) for each in settings.muted_levels} == muted
+
+
+@pytest.mark.parametrize(
+    ("written", "style"), [("default", "text"), ("ISO8601", "text"), ("text", "text"), ("json", "json")]
+)
+def test_tritonserver_s_log_formats_are_text(written: str, style: str) -> None:
+    assert parse(f"--log-format={written}").log_format == style
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        parse().grpc_port = 1
