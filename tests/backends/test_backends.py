@@ -7,9 +7,8 @@ from types import ModuleType
 import pytest
 
 from naiad import backends
-from naiad.backends import BackendOptions
-from naiad.core.errors import Unimplemented
-from naiad.core.problems import InvalidConfig
+from naiad.backends import BackendOptions, plans
+from naiad.core.problems import Cause, InvalidConfig, Problem
 
 OPTIONS = BackendOptions(cpu_count=1)
 
@@ -31,27 +30,61 @@ def test_naming_the_backends_imports_no_framework() -> None:
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
 
 
-def test_every_name_of_the_table_is_a_backend_or_says_that_it_is_not_served_yet() -> None:
-    assert set(backends.NAMES) == {"identity", "onnxruntime", "pytorch", "tensorrt"}
-    served = [backends.create(name, OPTIONS) for name in ("identity", "onnxruntime")]
+def refused(name: str) -> Problem:
+    with pytest.raises(InvalidConfig) as raised:
+        backends.create(name, OPTIONS)
+    (problem,) = raised.value.problems
+    assert (problem.field, problem.found) == ("backend", f"'{name}'")
+    assert problem.expected == "one of identity, onnxruntime"
+    assert problem.remedy
+    return problem
+
+
+def test_every_name_of_the_table_is_a_backend() -> None:
+    served = [backends.create(name, OPTIONS) for name in backends.SERVED]
     assert [type(backend).__name__ for backend in served] == ["IdentityBackend", "OnnxRuntimeBackend"]
-    for name in ("pytorch", "tensorrt"):
-        with pytest.raises(
-            Unimplemented, match=f"backend '{name}' is not served yet, expected one of identity, onnxruntime"
-        ):
-            backends.create(name, OPTIONS)
 
 
-def test_an_unknown_backend_is_told_with_those_that_are_known() -> None:
-    with pytest.raises(InvalidConfig, match="unknown backend 'onnx', expected one of identity, onnxruntime") as raised:
-        backends.create("onnx", OPTIONS)
-    assert [problem.field for problem in raised.value.problems] == ["backend"]
+def test_no_backend_is_in_two_tables() -> None:
+    names = [*backends.SERVED, *plans.NOT_YET, *plans.NEVER]
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize("name", plans.NOT_YET)
+def test_a_backend_that_is_planned_says_that_it_is_not_served_yet(name: str) -> None:
+    problem = refused(name)
+    assert problem.text == f"backend '{name}' is not served yet, expected one of identity, onnxruntime"
+    assert (problem.cause, problem.remedy) == (Cause.NOT_YET, plans.NOT_YET[name])
+
+
+@pytest.mark.parametrize("name", plans.NEVER)
+def test_a_backend_that_will_not_come_says_what_to_do_instead(name: str) -> None:
+    problem = refused(name)
+    assert problem.text == f"backend '{name}' is not served, expected one of identity, onnxruntime"
+    assert (problem.cause, problem.remedy) == (Cause.NEVER, plans.NEVER[name])
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("onnx", "onnxruntime"), ("onxruntime", "onnxruntime"), ("ORT", "onnxruntime"), ("pytorch_libtorch", "pytorch"),
+     ("tensort", "tensorrt"), ("TensorFlow", "tensorflow")],
+)  # fmt: skip
+def test_a_slip_of_the_pen_is_a_mistake_with_the_name_that_was_meant(name: str, meant: str) -> None:
+    problem = refused(name)
+    assert problem.text == f"unknown backend '{name}', expected one of identity, onnxruntime"
+    assert (problem.cause, problem.remedy) == (Cause.MISTAKE, f"Write '{meant}'")
+
+
+def test_a_backend_of_somebodys_own_is_never_served() -> None:
+    problem = refused("mycompany_xgb")
+    assert problem.cause is Cause.NEVER
+    assert "backends built for other servers cannot be loaded" in problem.remedy
 
 
 def test_a_missing_framework_is_told_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     forget(monkeypatch, "naiad.backends.onnxruntime")
     without(monkeypatch, "onnxruntime")
-    with pytest.raises(Unimplemented, match=r"needs the package onnxruntime, .* pip install 'naiad\[cpu\]'"):
+    with pytest.raises(InvalidConfig, match=r"needs the package onnxruntime, .* pip install 'naiad\[cpu\]'"):
         backends.create("onnxruntime", OPTIONS)
     assert backends.gpus("onnxruntime") == ()
 

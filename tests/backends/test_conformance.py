@@ -60,7 +60,7 @@ def test_a_config_that_says_everything_is_kept_but_for_the_names_of_what_runs_it
     completed = subject.backend.complete(BATCHED, subject.files)
     assert (completed.inputs, completed.outputs) == (BATCHED.inputs, BATCHED.outputs)
     assert completed.max_batch_size == 8
-    assert completed.backend in backends.NAMES
+    assert completed.backend in backends.SERVED
 
 
 def test_completing_what_is_complete_changes_nothing(subject: Subject) -> None:

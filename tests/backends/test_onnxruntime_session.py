@@ -1,5 +1,6 @@
 """Opening ONNX models, and why one cannot be, in words."""
 
+import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -102,6 +103,14 @@ def test_a_model_that_cannot_run_is_told_why_without_the_noise(
     text = str(refusal(file))
     assert re.search(reason, text)
     assert not re.search(r"onnxruntime_src|\[ONNXRuntimeError\]|\.cc:", text)
+
+
+def test_a_model_that_may_not_be_read_is_told_as_such(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    build.linear(file).write_bytes(b"unreadable")
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    (problem,) = refusal(file).problems
+    assert problem.found == "Permission denied"
+    assert problem.remedy == f"Let the user that serves (uid {os.geteuid()}) read it: chmod a+r '{file}'"
 
 
 def test_a_version_without_a_file_is_refused(tmp_path: Path) -> None:

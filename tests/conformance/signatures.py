@@ -40,6 +40,9 @@ def no_datatype(got: str) -> Observation:
     return bad(f"{ANY}inference input 'INPUT0' data-type is '{got}', expected one of {known}")
 
 
+UNKNOWN_OUTPUT = bad("unexpected inference output 'OUTPUT7' for model 'simple'")
+TOO_MANY_ROWS = bad(f"{ANY}inference request batch-size must be <= 8 for 'simple'")
+SAYS_MORE = "the same text, and after it what was expected or got"
 OTHER_ROWS = bad(f"{ANY}input 'INPUT0' batch size does not match other inputs for 'simple'")
 BY_HASH = "which of the two is told is a matter of order: Triton's is that of a hash, Naiad's that of the request"
 
@@ -68,7 +71,9 @@ INPUTS: tuple[Scenario, ...] = (
         "inputs.wrong_name",
         "an input that the model does not have",
         simple(second=Given("INPUT2", "INT32", [1, 16], ONES)),
+        bad("unexpected inference input 'INPUT2' for model 'simple', expected one of 'INPUT0', 'INPUT1'"),
         bad("unexpected inference input 'INPUT2' for model 'simple'"),
+        SAYS_MORE,
     ),
     asks(
         "inputs.duplicate",
@@ -182,7 +187,9 @@ INPUTS: tuple[Scenario, ...] = (
         "batch.too_large",
         "more rows than max_batch_size",
         add_sub(9),
-        bad(f"{ANY}inference request batch-size must be <= 8 for 'simple'"),
+        bad(f"{ANY}inference request batch-size must be <= 8 for 'simple', got 9"),
+        TOO_MANY_ROWS,
+        SAYS_MORE,
     ),
     asks(
         "batch.zero",
@@ -199,7 +206,9 @@ OUTPUTS: tuple[Scenario, ...] = (
         "outputs.unknown",
         "an output that the model does not have",
         simple(outputs=["OUTPUT7"]),
-        bad("unexpected inference output 'OUTPUT7' for model 'simple'"),
+        bad("unexpected inference output 'OUTPUT7' for model 'simple', expected one of 'OUTPUT0', 'OUTPUT1'"),
+        UNKNOWN_OUTPUT,
+        SAYS_MORE,
     ),
     asks(
         "outputs.duplicate",
@@ -229,14 +238,16 @@ ORDER: tuple[Scenario, ...] = (
         "too few inputs and an unknown output: the inputs are told",
         request("simple", FIRST, outputs=["OUTPUT7"]),
         count(1, "'INPUT0'", "'INPUT1'"),
-        bad("unexpected inference output 'OUTPUT7' for model 'simple'"),
+        UNKNOWN_OUTPUT,
         "Triton 2.51 looks at the outputs first, later versions at the inputs; so does Naiad",
     ),
     asks(
         "order.batch_before_datatype",
         "too many rows of a wrong datatype: the rows are told",
         simple(Given("INPUT0", "FP32", [9, 16], COUNT * 9), Given("INPUT1", "INT32", [9, 16], ONES * 9)),
-        bad(f"{ANY}inference request batch-size must be <= 8 for 'simple'"),
+        bad(f"{ANY}inference request batch-size must be <= 8 for 'simple', got 9"),
+        TOO_MANY_ROWS,
+        SAYS_MORE,
     ),
     asks(
         "order.datatype_before_shape",

@@ -88,9 +88,17 @@ WRONG = {
         "missing required input(s) ['B']. Please provide all required input(s).",
     ),
     "an input of an unknown name": Wrong(
-        STRICT, (A, B._replace(name="N")), "unexpected inference input 'N' for model 'm'"
+        STRICT,
+        (A, B._replace(name="N")),
+        "unexpected inference input 'N' for model 'm', expected one of 'A', 'B'",
     ),
-    "an output of an unknown name": Wrong(STRICT, (A, B), "unexpected inference output 'N' for model 'm'", ("Y", "N")),
+    "an output of an unknown name": Wrong(
+        STRICT,
+        (A, B),
+        "unexpected inference output 'N' for model 'm', expected one of "
+        + ", ".join(f"'{t.name}'" for t in STRICT.outputs),
+        ("Y", "N"),
+    ),
     "a wrong datatype": Wrong(
         STRICT,
         (A, B._replace(datatype=DataType.FP32)),
@@ -132,7 +140,7 @@ WRONG = {
     "a batch that is too large": Wrong(
         STRICT,
         (A._replace(shape=(9, 16)), B._replace(shape=(9, 5, 2))),
-        ID + "inference request batch-size must be <= 8 for 'm'",
+        ID + "inference request batch-size must be <= 8 for 'm', got 9",
     ),
     "a batch of nothing": Wrong(
         STRICT,
@@ -334,3 +342,12 @@ def test_strings_are_checked_where_the_request_has_them() -> None:
             (B, C, A),
             (np.zeros((1, 5, 2), np.int32), wire(), np.zeros((1, 16), np.float32)),
         )
+
+
+def test_of_many_names_only_some_are_listed() -> None:
+    inputs = tuple(TensorConfig(f"i{i}", DataType.FP32, (1,)) for i in range(10))
+    specs = tuple(TensorSpec(f"i{i}", DataType.FP32, (1, 1)) for i in range(9))
+    config = ModelConfig("m", max_batch_size=1, inputs=inputs, outputs=STRICT.outputs)
+    signature = Signature("m", None, (*specs, TensorSpec("N", DataType.FP32, (1, 1))))
+    with pytest.raises(InvalidArgument, match=r"expected one of 'i0', .*'i7' or 2 others$"):
+        make_plan(config, 1, signature, "7", Keys())

@@ -17,7 +17,7 @@ from naiad.core.config import (
     TensorConfig,
     VersionPolicy,
 )
-from naiad.core.problems import InvalidConfig, Problem, Severity
+from naiad.core.problems import Cause, InvalidConfig, Severity
 from naiad.core.types import DataType
 from naiad.protocol import model_config_pb2
 from naiad.protocol.config import Reading, finish, from_message
@@ -169,6 +169,9 @@ def test_a_mistake_is_told_with_its_field_its_place_and_what_was_got(text: str, 
     assert reading.config is None
     (problem,) = [p for p in reading.problems if says in p.text]
     assert (problem.field, problem.place, problem.severity) == (field, f"config.pbtxt@{field}", Severity.ERROR)
+    assert problem.found
+    assert problem.expected
+    assert problem.remedy
 
 
 def test_all_mistakes_are_told_at_once() -> None:
@@ -227,23 +230,20 @@ IGNORED = [
 def test_what_would_change_answers_and_is_not_served_yet_is_an_error_that_names_it(text: str, field: str) -> None:
     reading = read(text)
     assert reading.config is None
-    assert (
-        Problem(
-            f"'{field}' is not supported yet, and a model is not served without what it asks for",
-            field,
-            f"config.pbtxt@{field}",
-        )
-        in reading.problems
-    )
+    wanted = f"'{field}' is not supported yet, and a model is not served without what it asks for"
+    (problem,) = [problem for problem in reading.problems if problem.text == wanted]
+    assert (problem.field, problem.place, problem.severity) == (field, f"config.pbtxt@{field}", Severity.ERROR)
+    assert (problem.cause, problem.remedy[: len(field) + 9]) == (Cause.NOT_YET, f"Remove '{field}'")
 
 
 @pytest.mark.parametrize(("text", "field"), IGNORED)
 def test_what_only_tunes_and_is_not_served_yet_is_a_warning_that_names_it(text: str, field: str) -> None:
     reading = read(text)
     assert reading.require().name == "m"
-    assert reading.problems == (
-        Problem(f"'{field}' is not supported yet and is ignored", field, f"config.pbtxt@{field}", Severity.WARNING),
-    )
+    wanted = f"'{field}' is not supported yet and is ignored"
+    assert [(p.text, p.field, p.place, p.severity, p.remedy) for p in reading.problems] == [
+        (wanted, field, f"config.pbtxt@{field}", Severity.WARNING, f"Remove '{field}'")
+    ]
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,8 @@
-"""`naiad check`: what would be served, and every mistake with its file and line. With the real backends."""
+"""`naiad check`: what would be served, and what is told of it. With the real backends."""
 
 import json
 from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from naiad import backends
 from naiad.backends import BackendOptions
@@ -13,75 +11,13 @@ from naiad.core.config import Device, ModelConfig
 from naiad.core.problems import Severity
 from naiad.repository.check import Finding, Inspection, TensorReport, VersionReport, inspect
 from naiad.repository.loading import Backends
-from naiad.repository.render import render
+from naiad.repository.render import Detail, render
 from tests.models import build
 from tests.repository.files import lay
+from tests.repository.mistakes import GOOD, MISTAKES, directory_name, plant
 
 REAL = Backends(lambda name: backends.create(name, BackendOptions(cpu_count=2)), lambda _: ())
 ON_A_GPU_MACHINE = Backends(REAL.create, lambda _: (0, 1))
-
-GOOD = """\
-name: "m"
-backend: "onnxruntime"
-max_batch_size: 8
-input {
-  name: "INPUT0"
-  data_type: TYPE_FP32
-  dims: [ 16 ]
-}
-output {
-  name: "OUTPUT0"
-  data_type: TYPE_FP32
-  dims: [ 4 ]
-}
-"""
-
-NAMED = 'default_model_filename: "model.onnx"'
-MISTAKES: dict[str, tuple[str | bytes, str, str]] = {
-    "a misspelt field": (GOOD.replace("max_batch_size", "max_batchsize"), "config.pbtxt:3:1",
-                         "unknown field 'max_batchsize' in ModelConfig, did you mean 'max_batch_size'?"),
-    "a value that the field does not know": (GOOD.replace("TYPE_FP32", "FP32", 1), "config.pbtxt:6:14",
-                                             "found 'FP32', expected one of TYPE_INVALID, TYPE_BOOL"),
-    "a string for a number": (GOOD.replace("8", '"8"'), "config.pbtxt:3:17", 'found "8", expected an integer'),
-    "a brace that is missing": (GOOD.removesuffix("}\n"), "config.pbtxt:13:1",
-                                "found the end of the file, expected a field of ModelOutput or '}' to end 'output' of"),
-    "bytes that are no text": (GOOD.encode() + b"# \xff", "config.pbtxt:14:3", "byte 0xff is not UTF-8"),
-    "another model's name": (GOOD.replace('"m"', '"n"'), "config.pbtxt:1",
-                             "unexpected directory name 'm' for model 'n', directory name must equal model name"),
-    "a negative batch size": (GOOD.replace("8", "-8"), "config.pbtxt:3", "must be non-negative value for m, got -8"),
-    "a dimension of no size": (GOOD.replace("16", "0"), "config.pbtxt:7", "dimension must be integer >= 1, or -1"),
-    "a datatype that is missing": (GOOD.replace("  data_type: TYPE_FP32\n", "", 1), "config.pbtxt:4",
-                                   "model input 'INPUT0' must specify 'data_type' for m"),
-    "a scheduler that is not there yet": (GOOD + "sequence_batching { }", "config.pbtxt:14",
-                                          "'sequence_batching' is not supported yet"),
-    "a batch size larger than the largest": (GOOD + "dynamic_batching {\n  preferred_batch_size: [ 4, 9 ]\n}",
-                                             "config.pbtxt:15", "preferred size must be <= max batch size for m"),
-    "a version that is not there": (GOOD + "version_policy {\n specific { versions: 7 }\n}", "config.pbtxt:14",
-                                    "at least one version must be available under the version policy of model 'm'"),
-    "an unknown backend": (GOOD.replace("onnxruntime", "onxruntime"), "config.pbtxt:2",
-                           "unknown backend 'onxruntime', expected one of"),
-    "a backend that is not there yet": (GOOD.replace("onnxruntime", "pytorch") + NAMED, "config.pbtxt:2",
-                                        "backend 'pytorch' is not served yet"),
-    "a platform of another backend": (GOOD + 'platform: "tensorrt_plan"', "config.pbtxt:14",
-                                      "unexpected 'platform' and 'backend' pair, got:tensorrt_plan, onnxruntime"),
-    "a file that is not there": (GOOD + 'default_model_filename: "net.onnx"', "config.pbtxt:14",
-                                 "net.onnx' for model 'm': the directory has model.onnx"),
-    "a file outside": (GOOD + '\ndefault_model_filename: "../../x"', "config.pbtxt:15", "leads out of the directory"),
-    "labels that are not there": (GOOD.replace("dims: [ 4 ]", 'dims: [ 4 ]\n  label_filename: "l.txt"'),
-                                  "config.pbtxt:13", "unable to find the label file 'l.txt'"),
-    "an input that the model does not have": (GOOD.replace("INPUT0", "INPUT1"), "config.pbtxt:5",
-                                              "unexpected inference input 'INPUT1', allowed inputs are"),
-    "a datatype that the model does not have": (GOOD.replace("TYPE_FP32", "TYPE_INT32", 1), "config.pbtxt:6",
-                                                "configuration expects datatype TYPE_INT32 for input 'INPUT0', model"),
-    "a shape that the model does not have": (GOOD.replace("dims: [ 4 ]", "dims: [ 5 ]"), "config.pbtxt:12",
-                                             "the model expects 2 dimensions (shape [-1,4])"),
-    "a GPU that is not there": (GOOD + "\ninstance_group { kind: KIND_GPU }", "config.pbtxt:15",
-                                "has kind KIND_GPU but no GPUs are available"),
-    "a parameter that is no number": (
-        GOOD + 'parameters {\n  key: "intra_op_thread_count"\n  value { string_value: "many" }\n}', "config.pbtxt:16",
-        "many",
-    ),
-}  # fmt: skip
 
 
 def repository(root: Path, config: str | bytes | None = GOOD) -> Path:
@@ -95,45 +31,24 @@ def look(*roots: Path, site: Backends = REAL) -> Inspection:
 
 def errors(inspection: Inspection) -> list[Finding]:
     findings = [finding for model in inspection.models for finding in model.findings] + list(inspection.findings)
-    return [finding for finding in findings if finding.severity == "error"]
-
-
-@pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_mistake_is_named_with_its_file_and_line(tmp_path: Path, mistake: str) -> None:
-    config, place, says = MISTAKES[mistake]
-    inspection = look(repository(tmp_path, config))
-    found = [finding for finding in errors(inspection) if says in finding.text]
-    assert [finding.place for finding in found] == [str(tmp_path / "m" / place)], render(inspection)
-    assert not inspection.healthy
-    assert inspection.models[0].versions == ()
+    return [finding for finding in findings if finding.problem.severity is Severity.ERROR]
 
 
 def test_a_repository_of_mistakes_names_each_of_them(tmp_path: Path) -> None:
-    for i, (config, _, _) in enumerate(MISTAKES.values()):
-        text = config if isinstance(config, bytes) else config.replace('"m"', f'"m{i}"').encode()
-        build.linear(tmp_path / f"m{i}" / "1" / "model.onnx")
-        lay(tmp_path, {f"m{i}/config.pbtxt": text})
+    for mistake in MISTAKES:
+        plant(tmp_path, mistake)
     build.linear(tmp_path / "good" / "1" / "model.onnx")
     inspection = look(tmp_path)
-    shown = render(inspection)
-    for i, (_, place, _) in enumerate(MISTAKES.values()):
-        assert f"  error: {tmp_path / f'm{i}' / place}: " in shown
-    assert [model.name for model in inspection.models if model.versions] == ["good"]
-    assert inspection.count(Severity.ERROR) == len(errors(inspection)) >= len(MISTAKES)
-
-
-@pytest.mark.parametrize(
-    ("content", "says"),
-    [(b"", "empty"), (b"<html>not found</html>", ""), (b"version https://git-lfs.github.com/spec/v1\n", "")],
-)
-def test_a_broken_file_is_named(tmp_path: Path, content: bytes, says: str) -> None:
-    repository(tmp_path, None)
-    file = tmp_path / "m" / "1" / "model.onnx"
-    file.write_bytes(content)
-    (error,) = errors(look(tmp_path))
-    assert str(file) in f"{error.place} {error.text}"
-    assert says in error.text
-    assert error.version == 1
+    models = {model.name: model for model in inspection.models}
+    assert set(models) == {"good", *map(directory_name, MISTAKES)}
+    for mistake, row in MISTAKES.items():
+        model = models[directory_name(mistake)]
+        assert bool(model.versions) is row.warning, mistake
+        severities = {finding.problem.severity for finding in model.findings}
+        assert (Severity.ERROR in severities) is not row.warning, mistake
+    assert models["good"].findings == ()
+    assert inspection.count(Severity.ERROR) == len(errors(inspection))
+    assert not inspection.healthy
 
 
 def test_what_would_be_served_is_told_in_full(tmp_path: Path) -> None:
@@ -196,10 +111,12 @@ def test_warnings_do_not_make_a_repository_unhealthy(tmp_path: Path) -> None:
 
 def test_a_repository_that_is_not_there_is_an_error_and_an_empty_one_a_warning(tmp_path: Path) -> None:
     missing = tmp_path / "missing"
-    assert look(missing).findings == (
-        Finding("error", str(missing), "", f"the repository cannot be read: No such file or directory: '{missing}'"),
-    )
-    assert look(tmp_path).findings == (Finding("warning", str(tmp_path), "", "there are no models"),)
+    assert [(f.problem.severity, f.problem.text) for f in look(missing).findings] == [
+        (Severity.ERROR, f"the repository cannot be read: No such file or directory: '{missing}'")
+    ]
+    assert [(f.problem.severity, f.problem.text) for f in look(tmp_path).findings] == [
+        (Severity.WARNING, f"there are no models in '{tmp_path}'")
+    ]
     assert not look(missing).healthy
     assert look(tmp_path).healthy
 
@@ -224,9 +141,11 @@ def test_whatever_a_backend_raises_concerns_its_version_alone_and_it_is_closed(t
     repository(tmp_path)
     exploding = Exploding()
     made: Iterator[Backend] = iter([exploding])
-    (error,) = errors(look(tmp_path, site=Backends(lambda _: next(made), lambda _: ())))
-    assert error.text == "ZeroDivisionError: deep inside"
-    assert error.place == str(tmp_path / "m" / "1" / "model.onnx")
+    inspection = look(tmp_path, site=Backends(lambda _: next(made), lambda _: ()))
+    (error,) = errors(inspection)
+    assert "to do:" not in render(inspection)
+    assert error.problem.text == "ZeroDivisionError: deep inside"
+    assert error.problem.place == str(tmp_path / "m" / "1" / "model.onnx")
     assert exploding.closed
 
 
@@ -239,12 +158,27 @@ def test_an_inspection_is_json(tmp_path: Path) -> None:
     assert model["findings"] == [
         {
             "severity": "warning",
-            "place": f"{tmp_path / 'm' / 'config.pbtxt'}:14",
+            "place": f"{tmp_path / 'm' / 'config.pbtxt'}:13",
             "field": "metric_tags",
             "text": "'metric_tags' is not supported yet and is ignored",
+            "found": "'metric_tags'",
+            "expected": "",
+            "remedy": "Remove 'metric_tags'",
+            "cause": "not yet",
             "version": None,
         }
     ]
+    assert (model["backend"], model["verdict"]) == ("onnxruntime", "runs with a warning")
+    assert told["backends"] == {
+        "onnxruntime": {
+            "runs the same": 0, "runs better": 0, "runs with a warning": 1, "to fix": 0, "not yet": 0, "never": 0,
+        }
+    }  # fmt: skip
+    assert told["reasons"] == [{"verdict": "runs with a warning", "reason": "metric_tags", "models": ["m"]}]
+
+
+ECHO = "backend: 'identity' input { name: 'x' data_type: TYPE_FP32 dims: 4 }"
+WHOLE = f"{ECHO} max_batch_size: 2 output {{ name: 'y' data_type: TYPE_FP32 dims: 4 }} instance_group {{ name: 'g' kind: KIND_CPU count: 1 }}"  # noqa: E501 - a config on one line
 
 
 def test_the_text_is_for_reading(tmp_path: Path) -> None:
@@ -253,14 +187,15 @@ def test_the_text_is_for_reading(tmp_path: Path) -> None:
         "echo/config.pbtxt": "backend: 'identity' input { name: 'x' data_type: TYPE_STRING dims: [ -1 ] }",
         "bad/config.pbtxt": "nmae: 'bad'",
         "whole/1": None,
-        "whole/config.pbtxt": "backend: 'identity' max_batch_size: 2 input { name: 'x' data_type: TYPE_FP32 dims: 4 }"
-        "output { name: 'y' data_type: TYPE_FP32 dims: 4 } instance_group { name: 'g' kind: KIND_CPU count: 1 }",
+        "whole/config.pbtxt": WHOLE,
     })  # fmt: skip
+    unreadable = f"the repository cannot be read: No such file or directory: '{root}/none'"
     assert (
         render(look(root, root / "none"))
         == f"""\
 bad  {root}/bad
   error: {root}/bad/config.pbtxt:1:1: unknown field 'nmae' in ModelConfig, did you mean 'name'?
+    to do: Write 'name'
 
 echo  {root}/echo
   version 1: identity
@@ -275,6 +210,45 @@ whole  {root}/whole
     out  y FP32 [-1,4]
     batches of up to 2, each request runs alone; instances: 1 on cpu
 
-error: {root}/none: the repository cannot be read: No such file or directory: '{root}/none'
+error: {root}/none: {unreadable}, expected a directory of models
+  to do: Create it, or give another: '{root}' exists
+
+runs       the same  better  with a warning  to fix  not yet  never
+identity          2       -               -       -        -      -
+(unknown)         -       -               -       1        -      -
+all               2       -               -       1        -      -
+to fix:
+     1  files, directories or the config's text: bad
+
 3 models, 2 versions to serve, 2 errors, 0 warnings"""
     )
+
+
+def fleet(root: Path, sound: int, warned: int) -> Inspection:
+    """Models of the identity backend: so many as they should be, and so many with a warning."""
+    for i in range(sound + warned):
+        more = "metric_tags { key: 'a' }" if i >= sound else ""
+        lay(root, {f"m{i:02}/1": None, f"m{i:02}/config.pbtxt": f"{ECHO} {more}"})
+    return look(root)
+
+
+def test_of_a_large_fleet_only_models_with_findings_are_shown(tmp_path: Path) -> None:
+    shown = render(fleet(tmp_path, 20, 2))
+    assert [line.split()[0] for line in shown.splitlines() if str(tmp_path) in line and not line.startswith(" ")] == [
+        "m20",
+        "m21",
+    ]
+    assert "  version 1" not in shown
+    assert "identity        20       -               2       -        -      -" in shown
+    assert "     2  metric_tags: m20, m21" in shown
+
+
+def test_more_or_less_of_a_fleet_is_shown_as_asked(tmp_path: Path) -> None:
+    inspection = fleet(tmp_path, 20, 2)
+    assert render(inspection, Detail.ALL).count("  version 1: identity") == 22
+    assert render(inspection, Detail.NONE).splitlines()[0].startswith("runs")
+    assert render(inspection, Detail.NONE).splitlines()[-1] == "22 models, 22 versions to serve, 0 errors, 2 warnings"
+
+
+def test_many_models_with_one_reason_are_not_listed_whole(tmp_path: Path) -> None:
+    assert "     7  metric_tags: m00, m01, m02, m03, m04, and 2 more" in render(fleet(tmp_path, 0, 7))

@@ -160,7 +160,7 @@ def test_the_grammar_is_that_of_the_text_format(text: str, same: str) -> None:
         ("dynamic_batching { priority_levels: -1 }", 1, 37, "dynamic_batching.priority_levels", "found '-1', expected"),
         ("instance_group { kind: GPU }", 1, 24, "instance_group[0].kind", "(did you mean KIND_GPU?)"),
         ('input { data_type: "TYPE_FP32" }', 1, 20, "input[0].data_type", "(did you mean TYPE_FP32, without quotes?)"),
-        ("input { data_type: TYPE_FLOAT }", 1, 20, "input[0].data_type", "expected one of TYPE_INVALID, TYPE_BOOL"),
+        ("input { data_type: TYPE_FLOAT }", 1, 20, "input[0].data_type", "expected one of TYPE_BOOL, TYPE_UINT8"),
         ("input { optional: yes }", 1, 19, "input[0].optional", "found 'yes', expected true or false for 'optional'"),
         ("name:", 1, 6, "name", "found the end of the file, expected a string in quotes for 'name'"),
         ("max_batch_size: -", 1, 17, "max_batch_size", "found '-', expected an integer"),

@@ -107,8 +107,12 @@ def test_what_cannot_be_resolved_is_told_with_what_there_is_and_what_is_expected
     tmp_path: Path, files: list[str], config: dict[str, str], field: str, says: str
 ) -> None:
     error = refused(tmp_path, files, ModelConfig(**({"name": "m"} | config)))  # type: ignore[arg-type]
-    assert [problem.field for problem in error.problems] == [field]
+    (problem,) = error.problems
+    assert problem.field == field
     assert says in str(error)
+    assert problem.found
+    assert problem.expected
+    assert problem.remedy
 
 
 def test_every_path_that_leads_out_is_told(tmp_path: Path) -> None:
@@ -132,7 +136,8 @@ def test_a_label_file_must_be_there(tmp_path: Path) -> None:
 
 def test_a_long_directory_is_not_told_whole(tmp_path: Path) -> None:
     error = refused(tmp_path, [f"file{i}" for i in range(20)], ModelConfig("m"))
-    assert str(error).endswith("which has file0, file1, file10, file11, file12, file13, file14, file15, ...")
+    text = error.problems[0].text
+    assert text.endswith("which has file0, file1, file10, file11, file12, file13, file14, file15, ...")
 
 
 def test_a_version_that_cannot_be_read_is_refused_at_its_own_place(tmp_path: Path) -> None:

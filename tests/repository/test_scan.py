@@ -9,10 +9,18 @@ from hypothesis import strategies as st
 
 from naiad.core.problems import Severity
 from naiad.repository import scan as scanning
-from naiad.repository.names import LARGEST_VERSION, is_leftover, no_version, stays_inside, version
+from naiad.repository.names import (
+    LARGEST_VERSION,
+    is_leftover,
+    meant_version,
+    no_version,
+    resembles_config,
+    stays_inside,
+    version,
+)
 from naiad.repository.pbtxt import MAX_BYTES
 from naiad.repository.scan import scan
-from naiad.repository.snapshot import ModelSnapshot, Snapshot
+from naiad.repository.snapshot import ModelSnapshot, Snapshot, VersionFiles
 from naiad.repository.source import LocalDirectory
 from tests.repository.files import lay
 
@@ -23,6 +31,13 @@ def look(*roots: Path) -> Snapshot:
 
 def model(root: Path, name: str = "m") -> ModelSnapshot:
     return look(root).models[name]
+
+
+def fault(files: VersionFiles) -> str:
+    """What is wrong with a version, at its own place, or nothing."""
+    problem = files.problem
+    assert problem is None or (problem.place == str(files.path) and problem.found and problem.remedy)
+    return problem.text if problem else ""
 
 
 def problems(snapshot: ModelSnapshot) -> list[tuple[Severity, str]]:
@@ -74,7 +89,28 @@ def test_other_names_are_names(name: str) -> None:
     ],
 )
 def test_a_directory_that_is_no_version_is_told_why(name: str, says: str | None) -> None:
-    assert no_version(name) == says
+    problem = no_version(name)
+    assert (problem and problem.text) == says
+    assert problem is None or (problem.found == f"'{name}'" and problem.remedy.startswith("Rename it to "))
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("v1", "1"), ("V12", "12"), ("version-3", "3"), ("01", "1"), ("2.0", "2"), ("r7", "7"), ("model_2", "2"),
+     ("1abc", ""), ("-1", ""), ("latest", ""), ("2024-01-01", ""), ("9" * 30, "")],
+)  # fmt: skip
+def test_a_name_that_means_a_version_is_told_as_one(name: str, meant: str) -> None:
+    assert meant_version(name) == meant
+
+
+@pytest.mark.parametrize(
+    ("name", "resembles"),
+    [(name, True) for name in ("Config.pbtxt", "config.pbtx", "config.txt", "config.pbtxt.txt", "config.json", "config",
+                               "config.yaml", "model_config.pbtxt", "configuration.pbtxt", "CONFIG.PBTXT")]
+    + [(name, False) for name in ("config.pbtxt", "labels.txt", "model.onnx", "README.md", "preprocessor_config.json")],
+)  # fmt: skip
+def test_a_file_that_was_probably_meant_as_the_config_is_known(name: str, resembles: bool) -> None:
+    assert resembles_config(name) is resembles
 
 
 @pytest.mark.parametrize("path", ["model.onnx", "a/b.onnx", "..a/b", "./m.onnx"])
@@ -141,6 +177,19 @@ def test_links_are_followed(tmp_path: Path) -> None:
     assert list(snapshot.models["n"].versions) == [7]
 
 
+def test_a_directory_that_is_no_version_and_cannot_be_read_is_only_warned_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forbid(_: LocalDirectory) -> bool:
+        raise FORBIDDEN
+
+    lay(tmp_path, {"m/1/model.onnx": "", "m/old": None, "m/config.pbtxt": ""})
+    monkeypatch.setattr(LocalDirectory, "is_model", forbid)
+    found = scanning._Directory("m", tmp_path / "m", "").snapshot()
+    assert [severity for severity, _ in problems(found)] == [Severity.WARNING]
+    assert (found.strays, found.models) == (("old",), ())
+
+
 def test_a_kubernetes_mount_is_read_like_any_other(tmp_path: Path) -> None:
     lay(tmp_path, {"..2026_11_23/m/1/model.onnx": "a"})
     (tmp_path / "..data").symlink_to("..2026_11_23")
@@ -165,11 +214,11 @@ def test_a_bad_link_is_a_problem_of_its_own_model_or_version_alone(tmp_path: Pat
     gone = f"'{tmp_path / 'gone'}' is a link to 'nowhere', which cannot be followed: No such file or directory"
     assert problems(snapshot.models["gone"]) == [(Severity.ERROR, gone)]
     half = snapshot.models["half"].versions
-    assert half[1].problem == ""
-    assert "model.onnx' is a link to 'nowhere', which cannot be followed: No such file" in half[2].problem
-    assert "is a link to '3', which cannot be followed: Too many levels of symbolic links" in half[3].problem
+    assert fault(half[1]) == ""
+    assert "model.onnx' is a link to 'nowhere', which cannot be followed: No such file" in fault(half[2])
+    assert "is a link to '3', which cannot be followed: Too many levels of symbolic links" in fault(half[3])
     loop = snapshot.models["loop"]
-    assert loop.versions[1].problem.endswith("is a link to a directory that it stands in")
+    assert fault(loop.versions[1]).endswith("is a link to a directory that it stands in")
     assert [severity for severity, _ in problems(loop)] == [Severity.WARNING]
 
 
@@ -182,9 +231,9 @@ def test_a_config_that_is_no_file_is_an_error_and_never_blocks(tmp_path: Path) -
     os.mkfifo(tmp_path / "pipe" / "1" / "model.plan")
     (tmp_path / "link" / "config.pbtxt").symlink_to("nowhere")
     models = look(tmp_path).models
-    assert problems(models["directory"]) == [(Severity.ERROR, "'config.pbtxt' is a directory, expected a file")]
+    assert problems(models["directory"]) == [(Severity.ERROR, "'config.pbtxt' is a directory")]
     assert problems(models["pipe"]) == [(Severity.ERROR, "'config.pbtxt' is not a regular file")]
-    assert models["pipe"].versions[1].problem.endswith("model.plan' is neither a file nor a directory")
+    assert fault(models["pipe"].versions[1]).endswith("model.plan' is neither a file nor a directory")
     assert [severity for severity, _ in problems(models["link"])] == [Severity.ERROR]
 
 
@@ -209,7 +258,7 @@ FORBIDDEN = PermissionError(13, "Permission denied")
 
 @pytest.mark.parametrize("name", ["1", "config.pbtxt", "labels.txt"])
 def test_what_vanishes_while_it_is_looked_at_is_passed_over(tmp_path: Path, name: str) -> None:
-    directory = scanning._Directory("m", lay(tmp_path, {}))
+    directory = scanning._Directory("m", lay(tmp_path, {}), "")
     directory._look_at(Vanishing(tmp_path / name, GONE))  # type: ignore[arg-type]
     snapshot = directory.snapshot()
     assert (snapshot.versions, snapshot.files, snapshot.problems) == ({}, {}, ())
@@ -219,7 +268,7 @@ def test_a_file_of_a_version_that_vanishes_is_passed_over(tmp_path: Path) -> Non
     entry = Vanishing(tmp_path / "model.onnx", GONE)
     assert list(scanning._walk_entry(entry, "model.onnx", frozenset())) == []  # type: ignore[arg-type]
     assert scanning.read_version(tmp_path / "gone").files == {}
-    assert scanning._model("gone", [tmp_path / "gone"]) is None
+    assert scanning._model("gone", [tmp_path / "gone"], "") is None
 
 
 def test_what_may_not_be_looked_at_is_a_problem_at_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -240,9 +289,7 @@ def test_what_may_not_be_looked_at_is_a_problem_at_its_place(tmp_path: Path, mon
     assert [(p.place, p.text) for p in snapshot.problems] == [(config, f"'{config}' cannot be read: Permission denied")]
     monkeypatch.setattr(os, "scandir", forbid)
     version_directory = tmp_path / "m" / "1"
-    assert (
-        scanning.read_version(version_directory).problem == f"'{version_directory}' cannot be read: Permission denied"
-    )
+    assert fault(scanning.read_version(version_directory)) == f"'{version_directory}' cannot be read: Permission denied"
 
 
 def test_no_more_of_a_config_is_read_than_tells_that_it_is_too_large(tmp_path: Path) -> None:
@@ -254,17 +301,17 @@ def test_a_version_with_too_many_files_is_no_version(tmp_path: Path, monkeypatch
     monkeypatch.setattr(scanning, "MAX_FILES", 2)
     lay(tmp_path, {"m/1/a": "", "m/1/b": "", "m/2/a": "", "m/2/b/c": "", "m/2/d": ""})
     versions = model(tmp_path).versions
-    assert versions[1].problem == ""
-    assert versions[2].problem == f"'{tmp_path / 'm' / '2'}' has more than 2 files"
+    assert fault(versions[1]) == ""
+    assert fault(versions[2]) == f"'{tmp_path / 'm' / '2'}' has more than 2 files"
 
 
 def test_a_version_with_too_many_levels_is_no_version(tmp_path: Path) -> None:
     levels = "/".join("d" * (scanning.MAX_DEPTH - 1))
     lay(tmp_path, {f"m/1/{levels}/file": "", f"m/2/{levels}/e/file": ""})
     versions = model(tmp_path).versions
-    assert (versions[1].problem, list(versions[1].files)) == ("", [f"{levels}/file"])
+    assert (fault(versions[1]), list(versions[1].files)) == ("", [f"{levels}/file"])
     place = tmp_path / "m" / "2" / levels / "e"
-    assert versions[2].problem == f"'{place}' is deeper than 32 levels below its version's directory"
+    assert fault(versions[2]) == f"'{place}' is deeper than 32 levels below its version's directory"
 
 
 def test_a_name_in_two_repositories_is_a_problem_of_that_name_and_neither_is_chosen(tmp_path: Path) -> None:
@@ -288,9 +335,9 @@ def test_a_repository_that_cannot_be_read_is_told_apart_from_an_empty_one(tmp_pa
     lay(tmp_path, {"empty": None, "file": "", "good/m/1/model.onnx": ""})
     snapshot = look(tmp_path / "empty", tmp_path / "missing", tmp_path / "file", tmp_path / "good")
     assert list(snapshot.models) == ["m"]
-    assert snapshot.unreadable == {
-        tmp_path / "missing": f"No such file or directory: '{tmp_path / 'missing'}'",
-        tmp_path / "file": f"Not a directory: '{tmp_path / 'file'}'",
+    assert {path: problem.text for path, problem in snapshot.unreadable.items()} == {
+        tmp_path / name: f"the repository cannot be read: {why}: '{tmp_path / name}'"
+        for name, why in {"missing": "No such file or directory", "file": "Not a directory"}.items()
     }
 
 
@@ -363,3 +410,22 @@ def test_a_file_replaced_by_one_of_the_same_size_and_time_is_noticed(tmp_path: P
     os.utime(other, ns=(file.stat().st_atime_ns, file.stat().st_mtime_ns))
     other.replace(file)
     assert model(tmp_path).versions[1].fingerprint != before.versions[1].fingerprint
+
+
+def named(root: Path, config_name: str) -> ModelSnapshot:
+    return scan([LocalDirectory(root)], config_name).models["m"]
+
+
+def test_a_config_of_the_given_name_is_read_instead_of_the_usual_one(tmp_path: Path) -> None:
+    lay(tmp_path, {"m/1/model.onnx": "", "m/config.pbtxt": "usual", "m/configs/h100.pbtxt": "named"})
+    found = named(tmp_path, "h100")
+    assert (found.config, found.config_path) == (b"named", tmp_path / "m" / "configs" / "h100.pbtxt")
+    for other in ("a100", ""):
+        found = named(tmp_path, other)
+        assert (found.config, found.config_path) == (b"usual", tmp_path / "m" / "config.pbtxt")
+
+
+def test_a_model_may_have_a_named_config_alone(tmp_path: Path) -> None:
+    lay(tmp_path, {"m/1/model.onnx": "", "m/configs/h100.pbtxt": "named"})
+    assert named(tmp_path, "h100").config == b"named"
+    assert named(tmp_path, "a100").config is None

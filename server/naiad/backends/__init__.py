@@ -13,8 +13,8 @@ from importlib import import_module
 from types import MappingProxyType, ModuleType
 from typing import NamedTuple
 
+from naiad.backends import plans
 from naiad.core.backend import Backend
-from naiad.core.errors import Unimplemented
 from naiad.core.problems import InvalidConfig, Problem
 
 _NONE: Mapping[str, str] = MappingProxyType({})
@@ -56,23 +56,19 @@ _SERVED = {
         (("ORT_DISABLE_TELEMETRY", "1"),),  # its Linux wheels of 1.29 and newer report to their maker otherwise
     ),
 }
-_NOT_YET = ("pytorch", "tensorrt")
 
-NAMES: tuple[str, ...] = (*_SERVED, *_NOT_YET)
-"""What a config may write in `backend`, whether it can be served already or not."""
+SERVED: tuple[str, ...] = tuple(_SERVED)
+"""What a config may write in `backend`."""
 
 
 def create(name: str, options: BackendOptions) -> Backend:
     """Make a backend for one version of a model.
 
-    Raises InvalidConfig (field `backend`) for a name that is none, Unimplemented for a backend that is not served
-    yet or whose framework is not installed, and whatever the backend has to say about `options.settings`.
+    Raises InvalidConfig (field `backend`) for a name that is none or not served and for a framework that is not
+    installed, and whatever the backend has to say about `options.settings`.
     """
-    if name in _NOT_YET:
-        raise Unimplemented(f"backend '{name}' is not served yet, expected one of {', '.join(_SERVED)}")
     if name not in _SERVED:
-        text = f"unknown backend '{name}', expected one of {', '.join(_SERVED)}"
-        raise InvalidConfig([Problem(text, "backend")])
+        raise InvalidConfig([plans.refusal(name, SERVED)])
     backend: Backend = getattr(_load(_SERVED[name]), _SERVED[name].name)(options)
     return backend
 
@@ -83,7 +79,7 @@ def gpus(name: str) -> tuple[int, ...]:
         return ()
     try:
         found: tuple[int, ...] = _load(_SERVED[name]).gpus()
-    except Unimplemented:
+    except InvalidConfig:
         return ()
     return found
 
@@ -96,5 +92,6 @@ def _load(entry: _Entry) -> ModuleType:
     except ModuleNotFoundError as error:
         if not entry.framework or error.name != entry.framework:
             raise
-        text = f"backend '{entry.framework}' needs the package {error.name}, which is not installed: {entry.install}"
-        raise Unimplemented(text) from error
+        text = f"backend '{entry.framework}' needs the package {error.name}, which is not installed"
+        problem = Problem(text, "backend", expected=f"the package {error.name}", remedy=f"Install it: {entry.install}")
+        raise InvalidConfig([problem]) from error

@@ -36,7 +36,8 @@ class IdentityBackend:
         """Give a config without outputs the outputs OUTPUT0, OUTPUT1, ..., one like each input."""
         if not config.inputs:
             text = f"model {config.name} must specify 'input': the identity backend has no file that could tell"
-            raise InvalidConfig([Problem(text, "input")])
+            remedy = "Add `input { name: ... data_type: ... dims: ... }`"
+            raise InvalidConfig([Problem(text, "input", found="nothing", expected="an input", remedy=remedy)])
         outputs = config.outputs or tuple(map(_output, range(len(config.inputs)), config.inputs))
         completed = replace(config, backend=config.backend or "identity", outputs=outputs)
         raise_errors(_problems(completed))
@@ -56,27 +57,33 @@ def _output(index: int, tensor: TensorConfig) -> TensorConfig:
 
 def _problems(config: ModelConfig) -> Iterator[Problem]:
     if len(config.inputs) != len(config.outputs):
-        text = (
-            f"the identity backend answers each input with one output, got {len(config.inputs)} inputs and "
-            f"{len(config.outputs)} outputs for {config.name}"
-        )
-        yield Problem(text, "output")
+        found = f"{len(config.inputs)} inputs and {len(config.outputs)} outputs"
+        text = f"the identity backend answers each input with one output, got {found} for {config.name}"
+        remedy = "Write as many outputs as inputs, or none: they are completed then"
+        yield Problem(text, "output", found=found, expected="as many outputs as inputs", remedy=remedy)
     for i, (source, target) in enumerate(zip(config.inputs, config.outputs, strict=False)):
         pair = f"of model {config.name}: output '{target.name}' of the identity backend is input '{source.name}'"
         if source.datatype is not target.datatype:
-            text = f"data_type {pair}, got {target.datatype.value}, expected {source.datatype.value}"
-            yield Problem(text, f"output[{i}].data_type")
+            got, expected = target.datatype.value, source.datatype.value
+            yield _unequal(f"data_type {pair}", f"output[{i}].data_type", got, expected)
         if not _same(inner(source), inner(target)):
-            text = f"shape {pair}, got {list(inner(target))}, expected {list(inner(source))}"
-            yield Problem(text, f"output[{i}].dims")
+            got, expected = str(list(inner(target))), str(list(inner(source)))
+            yield _unequal(f"shape {pair}", f"output[{i}].dims", got, expected)
     yield from _delay_problems(config)
+
+
+def _unequal(subject: str, field: str, got: str, expected: str) -> Problem:
+    text, remedy = f"{subject}, got {got}, expected {expected}", "Write the same for the output as for its input"
+    return Problem(text, field, found=got, expected=expected, remedy=remedy)
 
 
 def _delay_problems(config: ModelConfig) -> Iterator[Problem]:
     written = config.parameters.get(DELAY, "0")
     if not (written.isascii() and written.isdigit()):
-        text = f"parameter {DELAY} of model {config.name}, got '{written}', expected a number of milliseconds"
-        yield Problem(text, f'parameters["{DELAY}"].string_value')
+        expected = "a number of milliseconds"
+        text = f"parameter {DELAY} of model {config.name}, got '{written}', expected {expected}"
+        field, remedy = f'parameters["{DELAY}"].string_value', f'Write {expected} in quotes, such as "5"'
+        yield Problem(text, field, found=f"'{written}'", expected=expected, remedy=remedy)
 
 
 def _same(left: Shape, right: Shape) -> bool:

@@ -149,8 +149,12 @@ def _release(opened: _Opened | None) -> None:
 
 def _path(config: ModelConfig, files: ModelFiles) -> Path:
     if files.model_file is None:
-        text = f"no model file for model '{config.name}', expected {DIRECTORY_FILE} or another .onnx file"
-        raise InvalidConfig([Problem(text, "default_model_filename", str(files.version_directory))])
+        place, expected = str(files.version_directory), f"{DIRECTORY_FILE} or another .onnx file"
+        text, remedy = f"no model file for model '{config.name}', expected {expected}", "Put the model's file there"
+        problem = Problem(
+            text, "default_model_filename", place, found="no model file", expected=expected, remedy=remedy
+        )
+        raise InvalidConfig([problem])
     return files.model_file / DIRECTORY_FILE if files.model_file.is_dir() else files.model_file
 
 

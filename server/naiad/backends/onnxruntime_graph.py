@@ -102,12 +102,7 @@ def _complete_batching(config: ModelConfig, graph: Graph, default: int) -> Model
     tensors = (*graph.inputs, *(tensor for tensor in graph.outputs if tensor.name in wanted))
     if any(tensor.shape[:1] != (-1,) for tensor in tensors):
         if config.batching:
-            text = (
-                f"autofill failed for model '{config.name}': model does not support batching while non-zero "
-                f"max_batch_size is specified; it would need a first dimension of -1 everywhere, the model has "
-                f"{listed(tensors)}"
-            )
-            raise InvalidConfig([Problem(text, "max_batch_size")])
+            raise InvalidConfig([_cannot_batch(config, listed(tensors))])
         return config
     if not config.batching and not _has_whole_shapes(config, graph):
         preferred = config.dynamic_batching.preferred_batch_size if config.dynamic_batching else ()
@@ -120,6 +115,19 @@ def _complete_batching(config: ModelConfig, graph: Graph, default: int) -> Model
     if config.max_batch_size > 1 and config.dynamic_batching is None:
         config = replace(config, dynamic_batching=DynamicBatching())
     return config
+
+
+def _cannot_batch(config: ModelConfig, found: str) -> Problem:
+    expected = "a first dimension of -1 everywhere"
+    return Problem(
+        f"autofill failed for model '{config.name}': model does not support batching while non-zero max_batch_size is "
+        f"specified; it would need {expected}, the model has {found}",
+        "max_batch_size",
+        found=found,
+        expected=expected,
+        remedy="Export the model with a batch axis of any size (torch.onnx.export: dynamic_shapes), or write "
+        "max_batch_size: 0",
+    )
 
 
 def _has_whole_shapes(config: ModelConfig, graph: Graph) -> bool:
@@ -135,7 +143,7 @@ def _configs(side: str, tensors: Sequence[GraphTensor], config: ModelConfig) -> 
 
 def _config(side: str, tensor: GraphTensor, config: ModelConfig) -> TensorConfig:
     if tensor.datatype is None:
-        raise InvalidConfig([Problem(unservable(side, tensor, config.name), side)])
+        raise InvalidConfig([unservable(side, tensor, config.name, side)])
     dims = tensor.shape[1:] if config.batching else tensor.shape
     if dims:
         return TensorConfig(tensor.name, tensor.datatype, dims)
@@ -152,11 +160,16 @@ def written(shape: Shape) -> str:
     return "[" + ",".join(map(str, shape)) + "]"
 
 
-def unservable(side: str, tensor: GraphTensor, model: str) -> str:
+def unservable(side: str, tensor: GraphTensor, model: str, field: str) -> Problem:
     """Why a tensor cannot be served: its type is none of the protocol's."""
     hint = " (scikit-learn: convert with options={'zipmap': False})" if "map(" in tensor.kind else ""
     leave = "; a config may list only the others" if side == "output" else ""
-    return (
-        f"{side} '{tensor.name}' of model '{model}' is a {tensor.kind}, expected a tensor of a datatype of the "
-        f"protocol{hint}{leave}"
+    expected = "a tensor of a datatype of the protocol"
+    return Problem(
+        f"{side} '{tensor.name}' of model '{model}' is a {tensor.kind}, expected {expected}{hint}{leave}",
+        field,
+        found=tensor.kind,
+        expected=expected,
+        remedy=f"Export the model with a tensor for '{tensor.name}'"
+        + (", or list only the other outputs in the config" if side == "output" else ""),
     )

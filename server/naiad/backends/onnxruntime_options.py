@@ -141,5 +141,7 @@ def _choice(config: ModelConfig, key: str, choices: Mapping[str, _Choice]) -> _C
 
 
 def _bad(config: ModelConfig, key: str, expected: str) -> InvalidConfig:
-    text = f"parameter {key} of model {config.name}, got '{config.parameters[key]}', expected {expected}"
-    return InvalidConfig([Problem(text, f'parameters["{key}"].string_value')])
+    found = f"'{config.parameters[key]}'"
+    text = f"parameter {key} of model {config.name}, got {found}, expected {expected}"
+    field, remedy = f'parameters["{key}"].string_value', f"Write {expected} in quotes, or remove the parameter"
+    return InvalidConfig([Problem(text, field, found=found, expected=expected, remedy=remedy)])

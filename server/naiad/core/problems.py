@@ -1,7 +1,8 @@
 """What is wrong with a config or a model's files, as values that can be collected and shown.
 
 A check reports all that it finds, so that a reader repairs a config once. Who knows only the field of the config
-leaves `place` empty; who knows where the config came from fills it in with `located`.
+leaves `place` empty; who knows where the config came from fills it in with `located`. Whatever shows a problem, a
+check, the log or the index of a running server, shows the same words: those of `str(problem)`.
 """
 
 from __future__ import annotations
@@ -23,17 +24,44 @@ class Severity(Enum):
     WARNING = "warning"
 
 
+class Cause(Enum):
+    """Who can do something about an error: the model's owner (MISTAKE), a later version of the server, or nobody."""
+
+    MISTAKE = "mistake"
+    NOT_YET = "not yet"
+    NEVER = "never"
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong. `field` is the path of the config's field, `place` a file with or without a line."""
+    """One thing that is wrong. `field` is the path of the config's field, `place` a file with or without a line.
+
+    text: what is wrong, in the words that users of the protocol know where there are any.
+    found, expected: the two sides of it, each as it would stand in a sentence; the text may say them too.
+    remedy: what to do, as a sentence without its full stop; empty where there is no telling.
+    """
 
     text: str
     field: str = ""
     place: str = ""
     severity: Severity = Severity.ERROR
+    found: str = ""
+    expected: str = ""
+    remedy: str = ""
+    cause: Cause = Cause.MISTAKE
+
+    @property
+    def message(self) -> str:
+        """The text, with what was found and what was expected where it does not say them itself."""
+        found = "" if self.found in self.text else f", found {self.found}"
+        expected = "" if self.expected in self.text else f", expected {self.expected}"
+        return f"{self.text}{found}{expected}"
 
     def __str__(self) -> str:
-        return f"{self.place}: {self.text}" if self.place else self.text
+        told = f"{self.place}: {self.message}" if self.place else self.message
+        if not self.remedy:
+            return told
+        return f"{told}{'' if told.endswith(('.', '?', '!')) else '.'} {self.remedy}"
 
     def located(self, locate: Locate) -> Problem:
         """This problem with its place, unless it has one."""

@@ -7,7 +7,7 @@ datatype and shape; last, per request, the sizes of the data).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 from weakref import WeakValueDictionary
@@ -19,6 +19,9 @@ from naiad.core.types import DataType, InferRequest, Parameter, ResponseHead, Sh
 
 LARGE_STRINGS = 64 * 1024
 """Bytes of a BYTES tensor up to which its elements are looked at before the request is queued (some milliseconds)."""
+
+NAMES_TOLD = 8
+"""Names that an error about an unknown input or output lists."""
 
 _BATCH_HINT = (
     "NOTE: Setting a non-zero max_batch_size in the model config requires a batch dimension to be prepended to "
@@ -160,13 +163,21 @@ def _quoted(names: Iterable[str]) -> str:
     return "[" + ",".join(f"'{name}'" for name in names) + "]"
 
 
+def _unexpected(side: str, name: str, config: ModelConfig, tensors: Sequence[TensorConfig]) -> InvalidArgument:
+    known = ", ".join(f"'{tensor.name}'" for tensor in tensors[:NAMES_TOLD])
+    more = f" or {len(tensors) - NAMES_TOLD} others" if len(tensors) > NAMES_TOLD else ""
+    return InvalidArgument(
+        f"unexpected inference {side} '{name}' for model '{config.name}', expected one of {known}{more}"
+    )
+
+
 def _pick_outputs(config: ModelConfig, signature: Signature) -> tuple[int, ...] | None:
     if not signature.outputs:
         return None
     known = {output.name: i for i, output in enumerate(config.outputs)}
     for output in signature.outputs:
         if output.name not in known:
-            raise InvalidArgument(f"unexpected inference output '{output.name}' for model '{config.name}'")
+            raise _unexpected("output", output.name, config, config.outputs)
     picks = tuple(sorted({known[output.name] for output in signature.outputs}))
     return None if len(picks) == len(config.outputs) else picks
 
@@ -176,7 +187,7 @@ def _order(config: ModelConfig, signature: Signature, tag: str) -> tuple[int, ..
     known = {tensor.name for tensor in config.inputs}
     for name in given:
         if name not in known:
-            raise InvalidArgument(f"unexpected inference input '{name}' for model '{config.name}'")
+            raise _unexpected("input", name, config, config.inputs)
     if any(tensor.name not in given and not tensor.optional for tensor in config.inputs):
         raise _wrong_inputs(config, signature, tag)
     return tuple(given.get(tensor.name, -1) for tensor in config.inputs)
@@ -204,7 +215,7 @@ def _check_rows(config: ModelConfig, inputs: tuple[TensorSpec, ...], tag: str) -
     rows = inputs[0].shape[0] if inputs else 1
     if rows > config.max_batch_size:
         raise InvalidArgument(
-            f"{tag}inference request batch-size must be <= {config.max_batch_size} for '{config.name}'"
+            f"{tag}inference request batch-size must be <= {config.max_batch_size} for '{config.name}', got {rows}"
         )
     if rows == 0:
         raise InvalidArgument(f"{tag}inference request batch-size must be >= 1 for '{config.name}', got 0")

@@ -60,6 +60,9 @@ def _naming(message: pb.ModelConfig, name: str) -> Iterator[Problem]:
         yield Problem(
             f"unexpected directory name '{name}' for model '{message.name}', directory name must equal model name",
             "name",
+            found=f"'{message.name}'",
+            expected=f"'{name}'",
+            remedy=f'Write name: "{name}", remove the line, or rename the directory',
         )
 
 

@@ -11,30 +11,37 @@ from typing import Any, NamedTuple
 
 from google.protobuf.message import Message
 
-from naiad.core.problems import Problem, Severity
+from naiad.core.problems import Cause, Problem, Severity
 from naiad.protocol.generated.model_config_pb2 import ModelInstanceGroup
 
 
 class _Unserved(NamedTuple):
-    """A field, `[]` for every element on the way; it asks for something when it is set, or when it is `value`."""
+    """A field, `[]` for every element on the way; it asks for something when it is set, or when it is `value`.
+
+    remedy: what else to do than to remove it.
+    """
 
     path: str
     value: object = None
+    remedy: str = ""
+
+
+_ENSEMBLE = "call its models one after the other from the client, or join their graphs into one ONNX model"
 
 
 _CHANGES_ANSWERS = (
     _Unserved("runtime"),
-    _Unserved("platform", "ensemble"),
-    _Unserved("ensemble_scheduling"),
-    _Unserved("sequence_batching"),
+    _Unserved("platform", "ensemble", _ENSEMBLE),
+    _Unserved("ensemble_scheduling", remedy=_ENSEMBLE),
+    _Unserved("sequence_batching", remedy="pass the state from answer to request, as inputs and outputs"),
     _Unserved("batch_input[]"),
     _Unserved("batch_output[]"),
-    _Unserved("input[].allow_ragged_batch"),
+    _Unserved("input[].allow_ragged_batch", remedy="requests of one shape are put together without it"),
     _Unserved("input[].is_shape_tensor"),
     _Unserved("input[].is_non_linear_format_io"),
     _Unserved("output[].is_shape_tensor"),
     _Unserved("output[].is_non_linear_format_io"),
-    _Unserved("instance_group[].kind", ModelInstanceGroup.KIND_MODEL),
+    _Unserved("instance_group[].kind", ModelInstanceGroup.KIND_MODEL, "write KIND_CPU, KIND_GPU or KIND_AUTO"),
     _Unserved("instance_group[].secondary_devices"),
     _Unserved("instance_group[].passive"),
     _Unserved("dynamic_batching.priority_levels"),
@@ -66,11 +73,31 @@ _ONLY_TUNES = (
 def unserved(message: Message) -> Iterator[Problem]:
     """A problem for every field of a ModelConfig that is set and not served."""
     for entry in _CHANGES_ANSWERS:
-        for path in _set(message, entry):
-            yield Problem(f"'{path}' is not supported yet, and a model is not served without what it asks for", path)
+        yield from (_refused(entry, path) for path in _set(message, entry))
     for entry in _ONLY_TUNES:
-        for path in _set(message, entry):
-            yield Problem(f"'{path}' is not supported yet and is ignored", path, severity=Severity.WARNING)
+        yield from map(_ignored, _set(message, entry))
+
+
+def _refused(entry: _Unserved, path: str) -> Problem:
+    remedy = f"Remove '{path}' if the model does without"
+    return Problem(
+        f"'{path}' is not supported yet, and a model is not served without what it asks for",
+        path,
+        found=f"'{entry.value}'" if isinstance(entry.value, str) else f"'{path}'",
+        remedy=f"{remedy}, or {entry.remedy}" if entry.remedy else remedy,
+        cause=Cause.NOT_YET,
+    )
+
+
+def _ignored(path: str) -> Problem:
+    return Problem(
+        f"'{path}' is not supported yet and is ignored",
+        path,
+        severity=Severity.WARNING,
+        found=f"'{path}'",
+        remedy=f"Remove '{path}'",
+        cause=Cause.NOT_YET,
+    )
 
 
 def _set(message: Message, entry: _Unserved) -> Iterator[str]:

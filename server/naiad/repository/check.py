@@ -14,22 +14,38 @@ from typing import Any
 from naiad.core.config import ModelConfig, TensorConfig
 from naiad.core.problems import InvalidConfig, Problem, Severity
 from naiad.protocol.config_rules import problems_of_completed
+from naiad.repository import repositories, verdicts
 from naiad.repository.loading import Backends, complete, create
 from naiad.repository.reading import ModelReading, read
 from naiad.repository.resolve import Resolved
 from naiad.repository.scan import scan
 from naiad.repository.source import LocalDirectory
+from naiad.repository.verdicts import Group, Judgement, Verdict
+
+UNKNOWN = "(unknown)"
+"""The backend of a model that tells none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
     """A problem; `version` is the one it concerns, None for the whole model."""
 
-    severity: str
-    place: str
-    field: str
-    text: str
+    problem: Problem
     version: int | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        problem = self.problem
+        return {
+            "severity": problem.severity.value,
+            "place": problem.place,
+            "field": problem.field,
+            "text": problem.message,
+            "found": problem.found,
+            "expected": problem.expected,
+            "remedy": problem.remedy,
+            "cause": problem.cause.value,
+            "version": self.version,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +77,25 @@ class VersionReport:
 
 @dataclass(frozen=True, slots=True)
 class ModelReport:
+    """A model. `backend` is UNKNOWN where nothing tells it."""
+
     name: str
     path: str
+    backend: str
+    judgement: Judgement
     versions: tuple[VersionReport, ...]
     findings: tuple[Finding, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "path": self.path,
+            "backend": self.backend,
+            "verdict": self.judgement.verdict.value,
+            "reasons": list(self.judgement.reasons),
+            "versions": [asdict(version) for version in self.versions],
+            "findings": [finding.as_json() for finding in self.findings],
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,52 +108,72 @@ class Inspection:
     def count(self, severity: Severity) -> int:
         """How many findings there are of a severity."""
         every = [*self.findings, *(finding for model in self.models for finding in model.findings)]
-        return sum(finding.severity == severity.value for finding in every)
+        return sum(finding.problem.severity is severity for finding in every)
 
     @property
     def healthy(self) -> bool:
         """Whether everything would be served; warnings do not count."""
         return self.count(Severity.ERROR) == 0
 
+    def backends(self) -> dict[str, dict[Verdict, int]]:
+        """How many models of each backend have each verdict."""
+        return verdicts.count((model.backend, model.judgement.verdict) for model in self.models)
+
+    def groups(self) -> tuple[Group, ...]:
+        """The models for each reason of a verdict."""
+        return verdicts.groups({model.name: model.judgement for model in self.models})
+
     def as_json(self) -> dict[str, Any]:
         """The inspection as JSON knows it."""
-        return {"healthy": self.healthy, **asdict(self)}
+        return {
+            "healthy": self.healthy,
+            "models": [model.as_json() for model in self.models],
+            "findings": [finding.as_json() for finding in self.findings],
+            "backends": {
+                backend: {verdict.value: number for verdict, number in counts.items()}
+                for backend, counts in self.backends().items()
+            },
+            "reasons": [
+                {"verdict": verdict.value, "reason": reason, "models": list(models)}
+                for verdict, reason, models in self.groups()
+            ],
+        }
 
 
 def inspect(roots: Sequence[Path], backends: Backends) -> Inspection:
     """Look at repositories, or single models' directories, as a server with these backends would."""
     snapshot = scan(map(LocalDirectory, roots))
-    findings = [
-        _finding(Problem(f"the repository cannot be read: {why}", place=str(path)))
-        for path, why in snapshot.unreadable.items()
-    ]
-    if not snapshot.models and not findings:
-        where = ", ".join(map(str, roots))
-        findings.append(_finding(Problem("there are no models", place=where, severity=Severity.WARNING)))
-    return Inspection(tuple(_model(read(model), backends) for model in snapshot.models.values()), tuple(findings))
-
-
-def _finding(problem: Problem, version: int | None = None) -> Finding:
-    return Finding(problem.severity.value, problem.place, problem.field, problem.text, version)
+    findings = repositories.problems(roots, snapshot)
+    models = (_model(read(model), backends) for model in snapshot.models.values())
+    return Inspection(tuple(models), tuple(map(Finding, findings)))
 
 
 def _model(reading: ModelReading, backends: Backends) -> ModelReport:
-    findings = [_finding(problem) for problem in reading.problems]
-    versions = []
+    findings = [Finding(problem) for problem in reading.problems]
+    versions: list[VersionReport] = []
+    better: list[str] = []
     for number, resolved in sorted(reading.versions.items()):
         problems: list[Problem] = []
-        report = _version(number, resolved, reading, backends, problems)
-        if report is not None:
-            versions.append(report)
-        findings += [_finding(problem, number) for problem in problems]
-    model = reading.model
-    return ModelReport(model.name, str(model.path), tuple(versions), tuple(findings))
+        completed = _version(resolved, reading, backends, problems)
+        if completed is not None and not isinstance(resolved, InvalidConfig):
+            versions.append(_report(number, resolved, reading.config, completed))
+            better += verdicts.improvements(reading.config, completed, len(reading.versions))
+        findings += [Finding(problem, number) for problem in problems]
+    name, path = reading.model.name, str(reading.model.path)
+    judgement = verdicts.judge([finding.problem for finding in findings], better)
+    return ModelReport(name, path, _backend(reading), judgement, tuple(versions), tuple(findings))
+
+
+def _backend(reading: ModelReading) -> str:
+    """The backend that the config asks for, else the one of the newest version that tells."""
+    told = [v.config.backend for _, v in sorted(reading.versions.items()) if not isinstance(v, InvalidConfig)]
+    return reading.backend or (told[-1] if told else UNKNOWN)
 
 
 def _version(
-    number: int, resolved: Resolved | InvalidConfig, reading: ModelReading, backends: Backends, problems: list[Problem]
-) -> VersionReport | None:
-    """A report on one version, or None when it would not be served; adds to `problems`."""
+    resolved: Resolved | InvalidConfig, reading: ModelReading, backends: Backends, problems: list[Problem]
+) -> ModelConfig | None:
+    """The completed config of one version, or None when it would not be served; adds to `problems`."""
     if isinstance(resolved, InvalidConfig):
         problems += resolved.problems
         return None
@@ -132,7 +183,7 @@ def _version(
         problems += error.problems
         return None
     problems += [problem.located(reading.locate) for problem in problems_of_completed(completed)]
-    return _report(number, resolved, reading.config, completed)
+    return completed
 
 
 def _complete(resolved: Resolved, reading: ModelReading, backends: Backends) -> ModelConfig:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
@@ -43,3 +44,39 @@ def of_file(path: str) -> Format | None:
     """The format of a file or directory by the ending of its name."""
     ending = PurePosixPath(path).suffix
     return next((f for f in FORMATS if ending in f.endings), None)
+
+
+_FOREIGN = {
+    ".h5": "a Keras model: convert it to ONNX, for example with tf2onnx",
+    ".keras": "a Keras model: convert it to ONNX, for example with tf2onnx",
+    ".savedmodel": "a TensorFlow SavedModel: convert it to ONNX, for example with tf2onnx",
+    ".graphdef": "a TensorFlow graph: convert it to ONNX, for example with tf2onnx",
+    ".pb": "a TensorFlow graph: convert it to ONNX, for example with tf2onnx",
+    ".tflite": "a TensorFlow Lite model: convert it to ONNX, for example with tf2onnx",
+    ".pkl": "a pickle: convert what is in it to ONNX, a scikit-learn model with skl2onnx",
+    ".pickle": "a pickle: convert what is in it to ONNX, a scikit-learn model with skl2onnx",
+    ".joblib": "a pickle: convert what is in it to ONNX, a scikit-learn model with skl2onnx",
+    ".safetensors": "weights without their model: export both to ONNX (torch.onnx.export)",
+    ".ckpt": "a checkpoint of a training: export its model to ONNX (torch.onnx.export)",
+    ".bin": "weights without their model: export both to ONNX (torch.onnx.export)",
+    ".mlmodel": "a Core ML model: export the model that it was made from to ONNX",
+    ".xml": "an OpenVINO model: use the ONNX model that it was made from",
+    ".py": "a model of Triton's Python backend, which is not served yet: export what it calls to ONNX",
+    ".zip": "an archive: unpack it here",
+    ".gz": "an archive: unpack it here",
+    ".tar": "an archive: unpack it here",
+    ".tgz": "an archive: unpack it here",
+}
+"""What people bring along that is no model file here, by the ending of its name."""
+
+
+def advice(names: Iterable[str]) -> str:
+    """What to do about files among which there is no model; empty where their names tell nothing."""
+    for name in sorted(names):
+        ending = PurePosixPath(name).suffix.lower()
+        known = next((f for f in FORMATS if ending in f.endings), None)
+        if known and ending != PurePosixPath(name).suffix:
+            return f"Rename '{name}' to '{PurePosixPath(name).with_suffix(ending)}'"
+        if ending in _FOREIGN:
+            return f"'{name}' is {_FOREIGN[ending]}"
+    return ""

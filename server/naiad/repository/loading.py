@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -10,7 +11,7 @@ from typing import NamedTuple
 from naiad.core.backend import Backend, Executable
 from naiad.core.budget import Budget
 from naiad.core.config import Device, InstanceGroup, Kind, ModelConfig
-from naiad.core.errors import InvalidArgument, NaiadError
+from naiad.core.errors import NaiadError
 from naiad.core.instance import Instance
 from naiad.core.observer import Observer
 from naiad.core.problems import InvalidConfig, Locate, Problem, raise_errors
@@ -22,8 +23,11 @@ from naiad.protocol.config import finish
 from naiad.protocol.config_rules import problems_of_completed
 from naiad.repository.resolve import Resolved
 
+log = logging.getLogger(__name__)
+
 LEAST_QUEUE = 1024
 BATCHES_QUEUED = 32
+_NO_GPU = "Write KIND_CPU or KIND_AUTO, or serve it where a GPU and its driver are (pip install 'naiad[gpu]')"
 CPU_INSTANCES = {"onnxruntime": 2}
 """How many instances a backend's models get on the CPU when their config does not say; others get one, as on GPUs."""
 
@@ -77,6 +81,7 @@ class Loader:
             backend = create(self._backends, resolved, locate)
             undo.callback(backend.close)
             completed = finish(complete(backend, self._backends, resolved, locate))
+            _warn(completed, number, locate)
             with blaming(locate, _place(resolved)):
                 instances = _load_instances(backend, completed.instance_groups, undo)
             version = self._version(completed, number, instances)
@@ -98,6 +103,11 @@ class Loader:
         own = config.dynamic_batching.queue_policy.max_queue_size if config.dynamic_batching else 0
         rule = max(LEAST_QUEUE, BATCHES_QUEUED * max(1, config.max_batch_size) * instances)
         return own or self._max_queue_size or rule
+
+
+def _warn(config: ModelConfig, number: int, locate: Locate) -> None:
+    for problem in problems_of_completed(config):
+        log.warning("model %s version %d: %s", config.name, number, problem.located(locate))
 
 
 def create(backends: Backends, resolved: Resolved, locate: Locate) -> Backend:
@@ -138,33 +148,43 @@ def blaming(locate: Locate, place: str) -> Iterator[None]:
 def resolve_groups(config: ModelConfig, gpus: tuple[int, ...]) -> tuple[InstanceGroup, ...]:
     """Instance groups with names, kinds, counts (0: the default) and GPUs filled in.
 
-    Raises InvalidArgument where there is no such device.
+    Raises InvalidConfig where there is no such device.
     """
     groups = config.instance_groups or (InstanceGroup(config.name, count=0),)
     return tuple(
-        _resolve_group(config, replace(group, name=group.name or f"{config.name}_{i}"), gpus)
+        _resolve_group(config, replace(group, name=group.name or f"{config.name}_{i}"), gpus, f"instance_group[{i}]")
         for i, group in enumerate(groups)
     )
 
 
-def _resolve_group(config: ModelConfig, group: InstanceGroup, gpus: tuple[int, ...]) -> InstanceGroup:
-    subject = f"instance group {group.name} of model {config.name}"
+def _resolve_group(config: ModelConfig, group: InstanceGroup, gpus: tuple[int, ...], path: str) -> InstanceGroup:
     kind = group.kind
     if kind is Kind.AUTO:
         kind = Kind.GPU if gpus else Kind.CPU
     if kind is Kind.CPU:
         return replace(group, kind=kind, count=group.count or CPU_INSTANCES.get(config.backend, 1), gpus=())
-    if kind is not Kind.GPU:
-        raise InvalidArgument(f"{subject} has kind {kind.value}, expected KIND_AUTO, KIND_CPU or KIND_GPU")
-    if not gpus:
-        raise InvalidArgument(f"{subject} has kind KIND_GPU but no GPUs are available")
-    for gpu in group.gpus:
-        if gpu not in gpus:
-            raise InvalidArgument(
-                f"{subject} specifies invalid or unsupported gpu id {gpu}. GPUs that can be used are: "
-                + ", ".join(map(str, gpus))
-            )
+    raise_errors(_device_problems(config, group, gpus, path))
     return replace(group, kind=kind, count=group.count or 1, gpus=group.gpus or gpus)
+
+
+def _device_problems(config: ModelConfig, group: InstanceGroup, gpus: tuple[int, ...], path: str) -> Iterator[Problem]:
+    """Why a group that is not for the CPU has no device."""
+    subject = f"instance group {group.name} of model {config.name}"
+    if group.kind not in (Kind.GPU, Kind.AUTO):
+        expected = "KIND_AUTO, KIND_CPU or KIND_GPU"
+        text, remedy = f"{subject} has kind {group.kind.value}, expected {expected}", f"Write {expected}"
+        yield Problem(text, f"{path}.kind", found=group.kind.value, expected=expected, remedy=remedy)
+        return
+    if not gpus:
+        text, remedy = f"{subject} has kind KIND_GPU but no GPUs are available", _NO_GPU
+        yield Problem(text, f"{path}.kind", found="no GPUs", expected="a GPU", remedy=remedy)
+        return
+    known = ", ".join(map(str, gpus))
+    for i, gpu in enumerate(group.gpus):
+        if gpu not in gpus:
+            text = f"{subject} specifies invalid or unsupported gpu id {gpu}. GPUs that can be used are: {known}"
+            remedy = "Write one of these, or remove 'gpus' for all of them"
+            yield Problem(text, f"{path}.gpus[{i}]", found=f"gpu id {gpu}", expected=known, remedy=remedy)
 
 
 def _load_instances(backend: Backend, groups: Sequence[InstanceGroup], undo: ExitStack) -> list[Instance]:

@@ -14,16 +14,17 @@ import codecs
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from naiad.core.problems import InvalidConfig, Problem
+from naiad.core.spelling import closest
 from naiad.protocol import model_config_pb2
+from naiad.repository import slips
 from naiad.repository.scalars import scalar
-from naiad.repository.spelling import closest
 from naiad.repository.tokens import Kind, Position, Token, tokenize
 
 MAX_BYTES = 4 << 20
@@ -31,13 +32,13 @@ MAX_BYTES = 4 << 20
 
 
 class ConfigError(InvalidConfig):
-    """A text that is no ModelConfig. The field is empty where none had begun."""
+    """A text that is no ModelConfig. The problem's field is empty where none had begun."""
 
-    def __init__(self, text: str, file: str, position: Position, field: str = "") -> None:
+    def __init__(self, problem: Problem, file: str, position: Position) -> None:
         self.file = file
         self.line, self.column = position
-        self.field = field
-        super().__init__([Problem(text, field, f"{file}:{self.line}:{self.column}")])
+        self.field = problem.field
+        super().__init__([replace(problem, place=f"{file}:{self.line}:{self.column}")])
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,15 +75,21 @@ def parse(data: bytes, file: str) -> Parsed:
 def _text(data: bytes, file: str) -> str:
     start = Position(1, 1)
     if len(data) > MAX_BYTES:
-        raise ConfigError(f"the file has {len(data)} bytes, expected at most {MAX_BYTES}", file, start)
+        found, expected = f"{len(data)} bytes", f"at most {MAX_BYTES}"
+        text = f"the file has {found}, expected {expected}"
+        remedy = "Check that the file is a config and no model"
+        raise ConfigError(Problem(text, found=found, expected=expected, remedy=remedy), file, start)
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise ConfigError("the file is UTF-16, expected UTF-8", file, start)
+        text = "the file is UTF-16, expected UTF-8"
+        raise ConfigError(Problem(text, found="UTF-16", expected="UTF-8", remedy="Save it as UTF-8"), file, start)
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         before = data[: error.start]
         position = Position(before.count(b"\n") + 1, error.start - before.rfind(b"\n"))
-        raise ConfigError(f"byte 0x{data[error.start]:02x} is not UTF-8", file, position) from None
+        found = f"byte 0x{data[error.start]:02x}"
+        problem = Problem(f"{found} is not UTF-8", found=found, expected="UTF-8", remedy="Save the file as UTF-8")
+        raise ConfigError(problem, file, position) from None
 
 
 class _Parser:
@@ -91,30 +98,35 @@ class _Parser:
     def __init__(self, text: str, file: str) -> None:
         self.positions: dict[str, Position] = {}
         self._file = file
+        self._text = text
         self._tokens = tokenize(text)
         self._next = next(self._tokens)
 
     def fields(self, message: Message, path: str, opened: tuple[str, Token] | None) -> None:
         """Everything up to the end: of the file, or of what `opened` (the closing sign, and what it closes)."""
         closing = opened[0] if opened else ""
+        before = ""
         while self._next.text != closing:
             if self._next.kind is not Kind.NAME:
-                self._expect_field(message, path, opened)
+                self._expect_field(message, path, opened, before)
+            before = self._next.text
             self._field(message, path)
             if self._at(",") or self._at(";"):
                 self._take()
         if opened:
             self._take()
 
-    def _expect_field(self, message: Message, path: str, opened: tuple[str, Token] | None) -> NoReturn:
-        end = f" or '{opened[0]}' to end {opened[1]} of line {opened[1].position.line}" if opened else ""
-        self._fail(f"found {self._next}, expected a field of {message.DESCRIPTOR.name}{end}", path)
+    def _expect_field(self, message: Message, path: str, opened: tuple[str, Token] | None, before: str) -> NoReturn:
+        unclosed = f"{opened[1]} of line {opened[1].position.line}" if opened else ""
+        end = f" or '{opened[0]}' to end {unclosed}" if opened else ""
+        remedy = slips.of_field(self._next, before, unclosed)
+        self._fail(path, f"a field of {message.DESCRIPTOR.name}{end}", remedy)
 
     def _field(self, message: Message, path: str) -> None:
         name = self._take()
         field = message.DESCRIPTOR.fields_by_name.get(name.text)
         if field is None:
-            self._fail(_unknown(message, name.text), path, name)
+            self._refuse(_unknown(message, name.text, path), name)
         path = f"{path}.{name.text}" if path else name.text
         self._refuse_twice(message, field, path, name)
         self._colon(name, path, optional=field.message_type is not None)
@@ -128,7 +140,8 @@ class _Parser:
             self._take()
         elif not (optional and self._next.text in ("{", "<", "[")):
             expected = "'{'" if optional else "':'"
-            self._fail(f"found {self._next}, expected {expected} after {name}", path)
+            remedy = f"Write {name.text} {{ ... }}" if optional else slips.of_colon(name, self._next)
+            self._fail(path, f"{expected} after {name}", remedy)
 
     def _list(self, message: Message, field: FieldDescriptor, path: str, name: Token) -> None:
         self.positions.setdefault(path, name.position)
@@ -142,9 +155,8 @@ class _Parser:
                 self._take()
                 return
             if not self._at(","):
-                self._fail(
-                    f"found {self._next}, expected ',' or ']' in the list {name} of line {name.position.line}", path
-                )
+                expected = f"',' or ']' in the list {name} of line {name.position.line}"
+                self._fail(path, expected, slips.of_list(self._next))
             self._take()
 
     def _value(self, message: Message, field: FieldDescriptor, path: str, name: Token) -> None:
@@ -167,7 +179,7 @@ class _Parser:
 
     def _message(self, message: Message, path: str, name: Token) -> None:
         if not (self._at("{") or self._at("<")):
-            self._fail(f"found {self._next}, expected '{{'", path)
+            self._fail(path, "'{'", f"Write {name.text} {{ ... }}")
         closing = "}" if self._take().text == "{" else ">"
         self.fields(message, path, (closing, name))
 
@@ -197,13 +209,15 @@ class _Parser:
         try:
             return scalar(field, tokens)
         except ValueError as error:
-            self._fail(f"found {_written(tokens)}, expected {error} for '{field.name}'", path, tokens[0])
+            expected, remedy = f"{error} for '{field.name}'", slips.of_value(field, tokens[-1], str(error))
+            self._refuse(self._mistake(path, _written(tokens), expected, remedy), tokens[0])
 
     def _refuse_twice(self, message: Message, field: FieldDescriptor, path: str, name: Token) -> None:
         if field.containing_oneof is not None:
             other = message.WhichOneof(field.containing_oneof.name)
             if other not in (None, field.name):
-                self._fail(f"found {name}, expected one of '{other}' and {name}, not both", path, name)
+                expected, remedy = f"one of '{other}' and {name}, not both", f"Remove '{other}' or {name}"
+                self._refuse(self._mistake(path, str(name), expected, remedy), name)
         if field.is_repeated:
             return
         present = (
@@ -211,7 +225,8 @@ class _Parser:
         )
         if present:
             line = self.positions[path].line
-            self._fail(f"found {name} again, expected it once: it stands in line {line} already", path, name)
+            expected = f"it once: it stands in line {line} already"
+            self._refuse(self._mistake(path, f"{name} again", expected, "Remove one of the two"), name)
 
     def _at(self, symbol: str) -> bool:
         return self._next.text == symbol and self._next.kind is Kind.SYMBOL
@@ -220,8 +235,16 @@ class _Parser:
         token, self._next = self._next, next(self._tokens)
         return token
 
-    def _fail(self, text: str, path: str, token: Token | None = None) -> NoReturn:
-        raise ConfigError(text, self._file, (token or self._next).position, path)
+    def _fail(self, path: str, expected: str, remedy: str) -> NoReturn:
+        """Refuse the next token."""
+        self._refuse(self._mistake(path, str(self._next), expected, remedy), self._next)
+
+    def _mistake(self, path: str, found: str, expected: str, remedy: str) -> Problem:
+        text = f"found {found}, expected {expected}"
+        return Problem(text, path, found=found, expected=expected, remedy=slips.of_file(self._text) or remedy)
+
+    def _refuse(self, problem: Problem, token: Token) -> NoReturn:
+        raise ConfigError(problem, self._file, token.position)
 
 
 def map_key(key: object) -> str:
@@ -235,14 +258,18 @@ def _written(tokens: list[Token]) -> str:
     return " ".join(map(str, tokens)) if tokens[0].kind is Kind.STRING else f"'{''.join(t.text for t in tokens)}'"
 
 
-def _unknown(message: Message, name: str) -> str:
+def _unknown(message: Message, name: str, path: str) -> Problem:
     """Why there is no field `name` here, and what was probably meant."""
     names = list(message.DESCRIPTOR.fields_by_name)
-    text = f"unknown field '{name}' in {message.DESCRIPTOR.name}"
+    text, found = f"unknown field '{name}' in {message.DESCRIPTOR.name}", f"'{name}'"
     if homes := _homes(model_config_pb2.ModelConfig.DESCRIPTOR.fields, name, ""):
-        return f"{text}, it is a field of {homes[0]}"
-    guess = closest(name, names)
-    return f"{text}, did you mean '{guess}'?" if guess else f"{text}, expected one of {', '.join(names)}"
+        expected, remedy = f"a field of {homes[0]}", f"Move it into {homes[0]}"
+        return Problem(f"{text}, it is {expected}", path, found=found, expected=expected, remedy=remedy)
+    if guess := closest(name, names):
+        expected, remedy = f"'{guess}'", f"Write '{guess}'"
+        return Problem(f"{text}, did you mean {expected}?", path, found=found, expected=expected, remedy=remedy)
+    expected, remedy = f"one of {', '.join(names)}", f"Write one of these, or remove '{name}'"
+    return Problem(f"{text}, expected {expected}", path, found=found, expected=expected, remedy=remedy)
 
 
 def _homes(fields: Iterable[FieldDescriptor], name: str, path: str) -> list[str]:

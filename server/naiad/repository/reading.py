@@ -5,14 +5,18 @@ A mistake in the config keeps the whole model from being served; one in a versio
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from naiad import backends
+from naiad.backends import plans
 from naiad.core.config import ModelConfig
 from naiad.core.problems import InvalidConfig, Locate, Problem, Severity, errors
 from naiad.protocol import model_config_pb2
 from naiad.protocol.config import from_message
 from naiad.repository import formats
+from naiad.repository.names import CONFIG, meant_version, resembles_config
 from naiad.repository.pbtxt import ConfigError, parse
 from naiad.repository.resolve import Resolved, resolve
 from naiad.repository.snapshot import ModelSnapshot
@@ -26,6 +30,7 @@ class ModelReading:
         empty. Each version has a config of its own, with its backend and file.
     versions: those that the version policy selects, or why one of them cannot be loaded.
     locate: from a config's field to its place, for what a backend finds out later.
+    backend: the one that the config asks for, as far as it could be read; empty where it says nothing.
     """
 
     model: ModelSnapshot
@@ -33,6 +38,7 @@ class ModelReading:
     versions: Mapping[int, Resolved | InvalidConfig]
     problems: tuple[Problem, ...]
     locate: Locate
+    backend: str = ""
 
     @property
     def error(self) -> InvalidConfig | None:
@@ -49,16 +55,30 @@ def read(model: ModelSnapshot) -> ModelReading:
         message, locate = _message(model)
     except ConfigError as error:
         return ModelReading(model, None, {}, (*error.problems, *model.problems), _directory(model))
+    backend = _backend(message)
     config, problems = from_message(message, model.name, locate)
-    found = [*problems, *model.problems]
-    if config is None:
-        return ModelReading(model, None, {}, tuple(found), locate)
-    selected = config.version_policy.select(frozenset(model.versions))
-    found += [problem.located(locate) for problem in _selection(model, config, selected)]
-    if errors(found):
-        return ModelReading(model, None, {}, tuple(found), locate)
-    versions = {number: _resolved(model, number, config, locate) for number in selected}
-    return ModelReading(model, config, versions, tuple(found), locate)
+    found = [*problems, *model.problems, *_unread_configs(model)]
+    found += [problem.located(locate) for problem in _refused(message)]
+    if config is not None:
+        selected = config.version_policy.select(frozenset(model.versions))
+        found += [problem.located(locate) for problem in _selection(model, config, selected)]
+        if not errors(found):
+            versions = {number: _resolved(model, number, config, locate) for number in selected}
+            return ModelReading(model, config, versions, tuple(found), locate, backend)
+    return ModelReading(model, None, {}, tuple(found), locate, backend)
+
+
+def _backend(message: model_config_pb2.ModelConfig) -> str:
+    """The backend that a config asks for, by name or by platform, whether it is served or not."""
+    known = formats.of_platform(message.platform)
+    return message.backend or (known.backend if known else message.platform.partition("_")[0])
+
+
+def _refused(message: model_config_pb2.ModelConfig) -> Iterator[Problem]:
+    """Why a backend that is known and not served keeps a model from being served."""
+    name = _backend(message)
+    if name in plans.NEVER or (name in plans.NOT_YET and message.platform != "ensemble"):
+        yield plans.refusal(name, backends.SERVED, "backend" if message.backend else "platform")
 
 
 def _message(model: ModelSnapshot) -> tuple[model_config_pb2.ModelConfig, Locate]:
@@ -73,33 +93,72 @@ def _directory(model: ModelSnapshot) -> Locate:
     return lambda _: str(model.path)
 
 
-def _selection(model: ModelSnapshot, config: ModelConfig, selected: tuple[int, ...]) -> list[Problem]:
+def _unread_configs(model: ModelSnapshot) -> Iterator[Problem]:
+    """What was probably meant as the config of a model that has none."""
+    if model.config is not None:
+        return
+    for name in filter(resembles_config, model.files):
+        yield _unread(model.path / name, f"'{name}'", model.config_path)
+    for version in model.versions.values():
+        if CONFIG in version.files:
+            yield _unread(version.path / CONFIG, f"'{CONFIG}' in a version's directory", model.config_path)
+
+
+def _unread(path: Path, found: str, config: Path) -> Problem:
+    other = path.suffix in (".json", ".yaml", ".yml", ".toml")
+    remedy = f"Write it as protobuf text into '{config}'" if other else f"Move it to '{config}'"
+    return Problem(
+        f"{found} is not read, and the model has no {CONFIG}",
+        place=str(path),
+        severity=Severity.WARNING,
+        found=found,
+        expected=f"'{config}'",
+        remedy=remedy,
+    )
+
+
+def _selection(model: ModelSnapshot, config: ModelConfig, selected: tuple[int, ...]) -> Iterator[Problem]:
     """What is wrong with the versions that a policy selects."""
-    absent = [v for v in config.version_policy.specific if v not in model.versions]
-    problems = [
-        Problem(
-            f"version {v} is specified for model '{model.name}', but the version directory is not present",
-            "version_policy.specific",
-            severity=Severity.WARNING,
-        )
-        for v in absent
-    ]
-    if not selected:
-        present = ", ".join(map(str, sorted(model.versions))) or "none"
-        problems.append(
-            Problem(
-                f"at least one version must be available under the version policy of model '{model.name}', there are "
-                f"{present}{_misplaced(model)}",
-                "version_policy",
-                "" if model.versions else str(model.path),
+    present = ", ".join(map(str, sorted(model.versions))) or "none"
+    for version in config.version_policy.specific:
+        if version not in model.versions:
+            yield Problem(
+                f"version {version} is specified for model '{model.name}', but the version directory is not present",
+                "version_policy.specific",
+                severity=Severity.WARNING,
+                found=f"versions {present}" if model.versions else "no versions",
+                expected=f"a directory '{model.path / str(version)}'",
+                remedy="Add the directory, or remove the version from the policy",
             )
+    if not selected:
+        yield Problem(
+            f"at least one version must be available under the version policy of model '{model.name}', there are "
+            f"{present}",
+            "version_policy",
+            "" if model.versions else str(model.path),
+            found=present,
+            expected="a version that the policy selects" if model.versions else f"a directory '{model.path / '1'}'",
+            remedy=_find_versions(model),
         )
-    return problems
 
 
-def _misplaced(model: ModelSnapshot) -> str:
-    files = [name for name in model.files if formats.of_file(name)]
-    return f"; '{files[0]}' belongs into a version directory: '{model.path / '1' / files[0]}'" if files else ""
+def _find_versions(model: ModelSnapshot) -> str:
+    """How to get a version out of what there is."""
+    if model.versions:
+        return f"List one of {', '.join(map(str, sorted(model.versions)))} in the policy"
+    if model.models:
+        return f"'{model.path}' is a repository itself, of {_some(model.models)}: give it as one"
+    if files := [name for name in model.files if formats.of_file(name)]:
+        return f"'{files[0]}' belongs into a version directory: '{model.path / '1' / files[0]}'"
+    for stray in model.strays:
+        if number := meant_version(stray):
+            return f"Rename '{stray}' to '{number}'"
+    first = f"Put the model's file into '{model.path / '1'}'"
+    return formats.advice([*model.files, *model.strays]) or first
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
 
 
 def _resolved(model: ModelSnapshot, number: int, config: ModelConfig, locate: Locate) -> Resolved | InvalidConfig:

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from naiad.core.backend import ModelFiles
 from naiad.core.config import ModelConfig
 from naiad.core.problems import InvalidConfig, Problem, raise_errors
+from naiad.core.spelling import closest
 from naiad.repository import formats
 from naiad.repository.formats import Format
 from naiad.repository.names import stays_inside
@@ -32,7 +33,7 @@ def resolve(model: ModelSnapshot, number: int, config: ModelConfig) -> Resolved:
     """Find out how to load version `number` of a model that has it. Raises InvalidConfig."""
     version = model.versions[number]
     if version.problem:
-        raise InvalidConfig([Problem(version.problem, place=str(version.path))])
+        raise InvalidConfig([version.problem])
     raise_errors(_unsafe_paths(config))
     raise_errors(_missing_labels(model, config))
     chosen = _format(model, version, config)
@@ -54,14 +55,23 @@ def _unsafe_paths(config: ModelConfig) -> Iterator[Problem]:
     paths |= {f"output[{i}].label_filename": output.label_filename for i, output in enumerate(config.outputs)}
     for field, path in paths.items():
         if path and not stays_inside(path):
-            yield Problem(f"'{path}' leads out of the directory of model '{config.name}', expected a file in it", field)
+            text = f"'{path}' leads out of the directory of model '{config.name}', expected a file in it"
+            remedy = "Copy the file into the model's directory and give its path there"
+            yield Problem(text, field, found=f"'{path}'", expected="a file in it", remedy=remedy)
 
 
 def _missing_labels(model: ModelSnapshot, config: ModelConfig) -> Iterator[Problem]:
     for i, output in enumerate(config.outputs):
-        if output.label_filename and not (model.path / output.label_filename).is_file():
-            text = f"unable to find the label file '{output.label_filename}' in '{model.path}' for model '{model.name}'"
-            yield Problem(text, f"output[{i}].label_filename")
+        name = output.label_filename
+        if name and not (model.path / name).is_file():
+            guess = closest(name, model.files)
+            yield Problem(
+                f"unable to find the label file '{name}' in '{model.path}' for model '{model.name}'",
+                f"output[{i}].label_filename",
+                found=f"the files {', '.join(sorted(model.files))}" if model.files else "no file",
+                expected=f"'{model.path / name}'",
+                remedy=f"Write '{guess}'" if guess else "Put it beside the config, or remove label_filename",
+            )
 
 
 def _format(model: ModelSnapshot, version: VersionFiles, config: ModelConfig) -> Format | None:
@@ -70,15 +80,31 @@ def _format(model: ModelSnapshot, version: VersionFiles, config: ModelConfig) ->
     if config.backend:
         of_backend = formats.of_backend(config.backend)
         if config.platform and of_backend and by_platform not in of_backend:
-            text = f"unexpected 'platform' and 'backend' pair, got:{config.platform}, {config.backend}"
-            raise InvalidConfig([Problem(text, "platform")])
+            raise InvalidConfig([_pair(config, of_backend)])
         return by_platform or _of_backend(of_backend, version, config)
     if config.platform:
         if by_platform is None:
-            text = f"unexpected platform type '{config.platform}' for {config.name}, expected one of {_platforms()}"
-            raise InvalidConfig([Problem(text, "platform")])
+            raise InvalidConfig([_unknown_platform(config)])
         return by_platform
     return _of_files(model, version, config)
+
+
+def _pair(config: ModelConfig, of_backend: tuple[Format, ...]) -> Problem:
+    expected = " or ".join(f"'{f.platform}'" for f in of_backend if f.platform) or "no platform"
+    return Problem(
+        f"unexpected 'platform' and 'backend' pair, got:{config.platform}, {config.backend}",
+        "platform",
+        found=f"'{config.platform}'",
+        expected=expected,
+        remedy="Remove 'platform': 'backend' says enough",
+    )
+
+
+def _unknown_platform(config: ModelConfig) -> Problem:
+    guess = closest(config.platform, [f.platform for f in formats.FORMATS if f.platform])
+    text = f"unexpected platform type '{config.platform}' for {config.name}, expected one of {_platforms()}"
+    remedy = f"Write '{guess}'" if guess else "Remove 'platform', or write one of these"
+    return Problem(text, "platform", found=f"'{config.platform}'", expected=f"one of {_platforms()}", remedy=remedy)
 
 
 def _platforms() -> str:
@@ -95,12 +121,7 @@ def _of_files(model: ModelSnapshot, version: VersionFiles, config: ModelConfig) 
     if config.default_model_filename:
         found = formats.of_file(config.default_model_filename)
         if found is None:
-            name = config.default_model_filename
-            text = (
-                f"could not determine backend for model '{model.name}' from '{name}', expected one of "
-                f"{_endings(formats.FORMATS)}, or a 'backend'"
-            )
-            raise InvalidConfig([Problem(text, "default_model_filename")])
+            raise InvalidConfig([_no_ending(model.name, config.default_model_filename)])
         return found
     names = _model_files(version, formats.FORMATS)
     usual = [f for f in formats.FORMATS if f.filename in names]
@@ -112,18 +133,42 @@ def _of_files(model: ModelSnapshot, version: VersionFiles, config: ModelConfig) 
     suffix = formats.of_backend(model.name.rpartition(".")[2]) if "." in model.name else ()
     if suffix:
         return suffix[0]
-    raise InvalidConfig([Problem(_undetermined(model.name, version, names), "backend", str(version.path))])
+    raise InvalidConfig([_undetermined(model.name, version, names)])
 
 
-def _undetermined(model: str, version: VersionFiles, names: list[str]) -> str:
-    if names:
-        found = f"'{version.path}' has several model files ({', '.join(names)})"
-        return f"Could not determine backend for model '{model}': {found}, expected one, or a 'default_model_filename'"
-    return (
-        f"Invalid model name: Could not determine backend for model '{model}' with no backend in model configuration. "
-        f"Expected model name of the form 'model.<backend_name>', or a model file ({_endings(formats.FORMATS)}) in "
-        f"'{version.path}', which has {_listing(version)}"
+def _no_ending(model: str, name: str) -> Problem:
+    expected = f"one of {_endings(formats.FORMATS)}"
+    return Problem(
+        f"could not determine backend for model '{model}' from '{name}', expected {expected}, or a 'backend'",
+        "default_model_filename",
+        found=f"'{name}'",
+        expected=expected,
+        remedy="Add a 'backend', such as backend: \"onnxruntime\"",
     )
+
+
+def _undetermined(model: str, version: VersionFiles, names: list[str]) -> Problem:
+    text = f"Could not determine backend for model '{model}'"
+    if names:
+        found, expected = f"several model files ({', '.join(names)})", "one, or a 'default_model_filename'"
+        text = f"{text}: '{version.path}' has {found}, expected {expected}"
+        remedy = f'Write default_model_filename: "{names[0]}", or another of them, into the config'
+        return Problem(text, "backend", str(version.path), found=found, expected=expected, remedy=remedy)
+    expected = f"a model file ({_endings(formats.FORMATS)})"
+    text = (
+        f"Invalid model name: {text} with no backend in model configuration. Expected model name of the form "
+        f"'model.<backend_name>', or {expected} in '{version.path}', which has {_listing(version)}"
+    )
+    found, remedy = _listing(version), _bring(version) or f"Put the model there, as '{version.path / 'model.onnx'}'"
+    return Problem(text, "backend", str(version.path), found=found, expected=expected, remedy=remedy)
+
+
+def _bring(version: VersionFiles) -> str:
+    """How to get a model file out of what is there, or nothing."""
+    if version.passed_over:
+        name = version.passed_over[0]
+        return f"Rename '{name}' once it is complete: its name is that of a copy that goes on"
+    return formats.advice(_tops(version))
 
 
 def _endings(candidates: Iterable[Format]) -> str:
@@ -131,16 +176,21 @@ def _endings(candidates: Iterable[Format]) -> str:
 
 
 def _listing(version: VersionFiles) -> str:
-    names = sorted({name.partition("/")[0] for name in version.files})
-    return ", ".join(names[:8]) + (", ..." if len(names) > 8 else "") if names else "no files"
+    names = _tops(version)
+    if not names:
+        return f"no files but {', '.join(version.passed_over[:8])}" if version.passed_over else "no files"
+    return ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
+
+
+def _tops(version: VersionFiles) -> list[str]:
+    """The files and directories at the top."""
+    return sorted({name.partition("/")[0] for name in version.files})
 
 
 def _model_files(version: VersionFiles, candidates: Iterable[Format]) -> list[str]:
     """The files, and directories at the top, whose names end like models of these formats."""
     endings = tuple(ending for f in candidates for ending in f.endings)
-    return (
-        sorted({top for name in version.files if (top := name.partition("/")[0]).endswith(endings)}) if endings else []
-    )
+    return [top for top in _tops(version) if top.endswith(endings)] if endings else []
 
 
 def _file(model: str, version: VersionFiles, config: ModelConfig, chosen: Format | None) -> tuple[str, str]:
@@ -155,9 +205,23 @@ def _file(model: str, version: VersionFiles, config: ModelConfig, chosen: Format
     for path in (name, f"{name}/{chosen.filename}"):
         if path in version.files:
             return name, path
-    text = f"unable to find '{version.path / name}' for model '{model}': the directory has {_listing(version)}"
-    place = "" if config.default_model_filename else str(version.path)
-    raise InvalidConfig([Problem(text, "default_model_filename", place)])
+    raise InvalidConfig([_missing_file(model, version, config, name)])
+
+
+def _missing_file(model: str, version: VersionFiles, config: ModelConfig, name: str) -> Problem:
+    there = _listing(version)
+    guess = closest(name, _tops(version))
+    remedy = _bring(version) or f"Put the model there, as '{version.path / name}'"
+    if guess:
+        remedy = f"Rename '{guess}' to '{name}', or write default_model_filename: \"{guess}\" into the config"
+    return Problem(
+        f"unable to find '{version.path / name}' for model '{model}': the directory has {there}",
+        "default_model_filename",
+        "" if config.default_model_filename else str(version.path),
+        found=there,
+        expected=f"'{version.path / name}'",
+        remedy=remedy,
+    )
 
 
 def _only_file(model: str, version: VersionFiles, chosen: Format) -> str:
@@ -166,9 +230,12 @@ def _only_file(model: str, version: VersionFiles, chosen: Format) -> str:
     if chosen.filename in names or not names:
         return chosen.filename
     if len(names) > 1:
-        text = (
-            f"'{version.path}' has several model files ({', '.join(names)}) for model '{model}', expected one, or "
-            f"'{chosen.filename}' among them, or a 'default_model_filename'"
+        found = f"several model files ({', '.join(names)})"
+        expected = f"one, or '{chosen.filename}' among them, or a 'default_model_filename'"
+        text = f"'{version.path}' has {found} for model '{model}', expected {expected}"
+        remedy = f'Write default_model_filename: "{names[0]}", or another of them, into the config'
+        place = str(version.path)
+        raise InvalidConfig(
+            [Problem(text, "default_model_filename", place, found=found, expected=expected, remedy=remedy)]
         )
-        raise InvalidConfig([Problem(text, "default_model_filename", str(version.path))])
     return names[0]

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor
 
-from naiad.repository.spelling import closest
+from naiad.repository.slips import meant
 from naiad.repository.tokens import Kind, Token
 
 _RANGES = {
@@ -85,9 +85,8 @@ def _enum(enum: EnumDescriptor, tokens: Sequence[Token]) -> int:
         return _integer(tokens, -(2**31), 2**31 - 1)
     value = enum.values_by_name.get(token.text) if token.kind is Kind.NAME and sign > 0 else None
     if value is None:
-        names = list(enum.values_by_name)
-        written = token.text.strip("\"'")
-        guess = closest(written, names)
+        names = [name for name in enum.values_by_name if not name.endswith("_INVALID")]
+        guess = meant(enum, token.text.strip("\"'"))
         hint = f" (did you mean {guess}{', without quotes' if token.kind is Kind.STRING else ''}?)" if guess else ""
         raise ValueError(f"one of {', '.join(names)}{hint}")
     number: int = value.number

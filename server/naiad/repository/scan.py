@@ -10,10 +10,12 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from naiad.core.problems import Problem, Severity
-from naiad.repository.names import CONFIG, is_leftover, no_version, version
+from naiad.repository import exposure, unreadable
+from naiad.repository.names import CONFIG, CONFIGS, is_leftover, no_version, version
 from naiad.repository.pbtxt import MAX_BYTES
 from naiad.repository.snapshot import FileStat, ModelSnapshot, Snapshot, VersionFiles
 from naiad.repository.source import LocalDirectory
@@ -24,18 +26,36 @@ MAX_DEPTH = 32
 """Levels of directories in a version."""
 
 
-def scan(sources: Iterable[LocalDirectory]) -> Snapshot:
-    """Look at every source once. A name that is in two of them is a problem, and neither is chosen."""
+def scan(sources: Iterable[LocalDirectory], config_name: str = "") -> Snapshot:
+    """Look at every source once. A name that is in two of them is a problem, and neither is chosen.
+
+    config_name: `configs/NAME.pbtxt` is read instead of config.pbtxt where a model has it; empty for none.
+    """
     found: dict[str, list[Path]] = {}
-    unreadable: dict[Path, str] = {}
+    unknown: dict[Path, Problem] = {}
+    exposed: set[Path] = set()
+    empty: list[Path] = []
     for source in _distinct(sources):
+        if exposure.is_open(source.path):
+            exposed.add(source.path)
         try:
-            for name, path in source.models().items():
-                found.setdefault(name, []).append(path)
+            listed = source.models()
         except OSError as error:
-            unreadable[source.path] = reason(error)
-    models = (_model(name, paths) for name, paths in sorted(found.items()))
-    return Snapshot({model.name: model for model in models if model is not None}, unreadable)
+            unknown[source.path] = unreadable.of_repository(source.path, error)
+            continue
+        if not listed:
+            empty.append(source.path)
+        for name, path in listed.items():
+            found.setdefault(name, []).append(path)
+    models = (_model(name, paths, config_name) for name, paths in sorted(found.items()))
+    snapshots = {model.name: _with_exposure(model, exposed) for model in models if model is not None}
+    return Snapshot(snapshots, unknown, tuple(empty))
+
+
+def _with_exposure(model: ModelSnapshot, exposed: set[Path]) -> ModelSnapshot:
+    """The model with the warning that everyone can write to it, unless that is told of its repository."""
+    problem = None if exposed & {model.path, model.path.parent} else exposure.of_model(model)
+    return replace(model, problems=(*model.problems, problem)) if problem else model
 
 
 def _distinct(sources: Iterable[LocalDirectory]) -> Iterator[LocalDirectory]:
@@ -48,41 +68,50 @@ def _distinct(sources: Iterable[LocalDirectory]) -> Iterator[LocalDirectory]:
             yield source
 
 
-def reason(error: OSError) -> str:
-    """What the system says of a path, in words."""
-    return f"{error.strerror or error}: '{error.filename}'" if error.filename else str(error)
-
-
-def _model(name: str, paths: list[Path]) -> ModelSnapshot | None:
+def _model(name: str, paths: list[Path], config_name: str = "") -> ModelSnapshot | None:
     """A model's directory, or None when it is gone by now."""
+    path = paths[0]
     if len(paths) > 1:
-        where = ", ".join(f"'{path}'" for path in paths)
-        return _broken(name, paths[0], f"model appears in two or more repositories: {where}")
+        return _broken(name, path, _twice(paths))
     if not name.isprintable():
-        return _broken(name, paths[0], f"a model's name must be printable text, got {name!a}")
+        text, remedy = f"a model's name must be printable text, got {name!a}", "Rename the directory"
+        return _broken(name, path, Problem(text, found=f"{name!a}", expected="printable text", remedy=remedy))
     try:
-        return _Directory(name, paths[0]).snapshot()
+        return _Directory(name, path, config_name).snapshot()
     except OSError as error:
-        if isinstance(error, FileNotFoundError) and not paths[0].is_symlink():
+        if isinstance(error, FileNotFoundError) and not path.is_symlink():
             return None
-        return _broken(name, paths[0], _unreadable_text(paths[0], error))
+        return _broken(name, path, unreadable.of_entry(path, error))
     except Exception as error:  # noqa: BLE001 - what is odd about one model is not to hide the others
-        return _broken(name, paths[0], f"'{paths[0]}' cannot be looked at: {type(error).__name__}: {error}")
+        return _broken(name, path, Problem(f"'{path}' cannot be looked at: {type(error).__name__}: {error}"))
 
 
-def _broken(name: str, path: Path, text: str) -> ModelSnapshot:
-    return ModelSnapshot(name, path, path / CONFIG, None, {}, {}, (Problem(text, place=str(path)),))
+def _twice(paths: list[Path]) -> Problem:
+    where = ", ".join(f"'{path}'" for path in paths)
+    return Problem(
+        f"model appears in two or more repositories: {where}",
+        found=where,
+        expected="each name in one repository only",
+        remedy="Remove or rename all but one of them",
+    )
+
+
+def _broken(name: str, path: Path, problem: Problem) -> ModelSnapshot:
+    return ModelSnapshot(name, path, path / CONFIG, None, {}, {}, (replace(problem, place=str(path)),))
 
 
 class _Directory:
     """One model's directory while it is looked at."""
 
-    def __init__(self, name: str, path: Path) -> None:
+    def __init__(self, name: str, path: Path, config_name: str = "") -> None:
         self._name = name
         self._path = path
+        self._config_path = path / CONFIG
+        self._config_name = config_name
         self._files: dict[str, FileStat] = {}
         self._versions: dict[int, VersionFiles] = {}
         self._problems: list[Problem] = []
+        self._strays: list[str] = []
         self._config: bytes | None = None
 
     def snapshot(self) -> ModelSnapshot:
@@ -90,15 +119,42 @@ class _Directory:
             for entry in sorted(entries, key=lambda e: e.name):
                 if not is_leftover(entry.name):
                     self._look_at(entry)
+        self._look_for_named_config()
+        models = tuple(filter(self._looks_like_a_model, self._strays))
+        if not models:
+            self._problems += filter(None, map(self._no_version, self._strays))
         return ModelSnapshot(
             self._name,
             self._path,
-            self._path / CONFIG,
+            self._config_path,
             self._config,
             self._files,
             self._versions,
             tuple(self._problems),
+            tuple(self._strays),
+            models,
         )
+
+    def _look_for_named_config(self) -> None:
+        path = self._path / CONFIGS / f"{self._config_name}.pbtxt"
+        if not self._config_name or not path.is_file():
+            return
+        self._config_path = path
+        try:
+            with path.open("rb") as file:
+                self._config = file.read(MAX_BYTES + 1)
+        except OSError as error:
+            self._problems.append(replace(unreadable.of_entry(path, error), place=str(path)))
+
+    def _looks_like_a_model(self, stray: str) -> bool:
+        try:
+            return LocalDirectory(self._path / stray).is_model()
+        except OSError:
+            return False
+
+    def _no_version(self, stray: str) -> Problem | None:
+        problem = no_version(stray)
+        return None if problem is None else replace(problem, place=str(self._path / stray))
 
     def _look_at(self, entry: os.DirEntry[str]) -> None:
         number = version(entry.name)
@@ -114,30 +170,36 @@ class _Directory:
         elif stat.S_ISREG(status.st_mode):
             self._files[entry.name] = _file_stat(status)
             if number is not None:
-                self._warn(f"ignore '{entry.name}' which is a file: a version is a directory", entry)
+                text = f"ignore '{entry.name}' which is a file: a version is a directory"
+                remedy = f"Put the model's file into a directory '{entry.name}'"
+                self._warn(Problem(text, found="a file", expected="a directory", remedy=remedy), entry)
 
     def _directory(self, entry: os.DirEntry[str], number: int | None) -> None:
         if entry.name == CONFIG:
-            self._problems.append(Problem(f"'{CONFIG}' is a directory, expected a file", place=entry.path))
+            self._no_config(f"'{CONFIG}' is a directory", "a directory", entry)
         elif number is not None:
             self._versions[number] = read_version(Path(entry.path))
-        elif text := no_version(entry.name):
-            self._warn(text, entry)
+        elif no_version(entry.name):
+            self._strays.append(entry.name)
+
+    def _no_config(self, text: str, found: str, entry: os.DirEntry[str]) -> None:
+        remedy = f"Write the config into a plain file named {CONFIG}"
+        self._problems.append(Problem(text, place=entry.path, found=found, expected="a file", remedy=remedy))
 
     def _unreadable(self, entry: os.DirEntry[str], number: int | None, error: OSError) -> None:
         if not entry.is_symlink() and isinstance(error, FileNotFoundError):
             return
-        text = _unreadable_text(Path(entry.path), error)
+        problem = replace(unreadable.of_entry(Path(entry.path), error), place=entry.path)
         if number is not None:
-            self._versions[number] = VersionFiles(Path(entry.path), {}, text)
+            self._versions[number] = VersionFiles(Path(entry.path), {}, problem)
         elif entry.name == CONFIG:
-            self._problems.append(Problem(text, place=entry.path))
+            self._problems.append(problem)
         else:
-            self._warn(text, entry)
+            self._warn(problem, entry)
 
     def _read_config(self, entry: os.DirEntry[str], status: os.stat_result) -> bytes | None:
         if not stat.S_ISREG(status.st_mode):
-            self._problems.append(Problem(f"'{CONFIG}' is not a regular file", place=entry.path))
+            self._no_config(f"'{CONFIG}' is not a regular file", "something else", entry)
             return None
         try:
             with Path(entry.path).open("rb") as file:
@@ -146,35 +208,54 @@ class _Directory:
             self._unreadable(entry, None, error)
             return None
 
-    def _warn(self, text: str, entry: os.DirEntry[str]) -> None:
-        self._problems.append(Problem(text, place=entry.path, severity=Severity.WARNING))
+    def _warn(self, problem: Problem, entry: os.DirEntry[str]) -> None:
+        self._problems.append(replace(problem, place=entry.path, severity=Severity.WARNING))
 
 
 def _file_stat(status: os.stat_result) -> FileStat:
     return FileStat(status.st_size, status.st_mtime_ns, status.st_ino)
 
 
-def _unreadable_text(path: Path, error: OSError) -> str:
-    if path.is_symlink():
-        return f"'{path}' is a link to '{path.readlink()}', which cannot be followed: {error.strerror}"
-    return f"'{path}' cannot be read: {error.strerror}"
-
-
 def read_version(path: Path) -> VersionFiles:
     """A version's directory with all its files; whatever cannot be read becomes its problem."""
     files: dict[str, FileStat] = {}
     try:
-        for name, status in _walk(path, "", frozenset()):
-            files[name] = _file_stat(status)
-            if len(files) > MAX_FILES:
-                return VersionFiles(path, {}, f"'{path}' has more than {MAX_FILES} files")
+        _collect(path, files)
     except _UnreadableError as error:
-        return VersionFiles(path, files, str(error))
-    return VersionFiles(path, files)
+        return VersionFiles(path, files, replace(error.problem, place=str(path)))
+    return VersionFiles(path, files, passed_over=() if files else _passed_over(path))
+
+
+def _collect(path: Path, files: dict[str, FileStat]) -> None:
+    for name, status in _walk(path, "", frozenset()):
+        files[name] = _file_stat(status)
+        if len(files) > MAX_FILES:
+            files.clear()
+            raise _UnreadableError(_too_many(path))
+
+
+def _too_many(path: Path) -> Problem:
+    return Problem(
+        f"'{path}' has more than {MAX_FILES} files",
+        found=f"more than {MAX_FILES} files",
+        expected="the files of one model",
+        remedy="Remove what is not the model's, or the link that leads elsewhere",
+    )
+
+
+def _passed_over(path: Path) -> tuple[str, ...]:
+    """The files in the making of a version that has no others."""
+    try:
+        with os.scandir(path) as entries:
+            return tuple(sorted(e.name for e in entries if not e.name.startswith(".") and is_leftover(e.name)))
+    except OSError:
+        return ()
 
 
 class _UnreadableError(Exception):
-    pass
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(str(problem))
+        self.problem = problem
 
 
 def _walk(path: Path, prefix: str, above: frozenset[tuple[int, int]]) -> Iterator[tuple[str, os.stat_result]]:
@@ -186,11 +267,12 @@ def _walk(path: Path, prefix: str, above: frozenset[tuple[int, int]]) -> Iterato
     except FileNotFoundError:
         return
     except OSError as error:
-        raise _UnreadableError(_unreadable_text(path, error)) from None
+        raise _UnreadableError(unreadable.of_entry(path, error)) from None
     if (here.st_dev, here.st_ino) in above:
-        raise _UnreadableError(f"'{path}' is a link to a directory that it stands in")
+        raise _UnreadableError(_odd(path, "a link to a directory that it stands in", "Remove the link"))
     if len(above) == MAX_DEPTH:
-        raise _UnreadableError(f"'{path}' is deeper than {MAX_DEPTH} levels below its version's directory")
+        depth = f"deeper than {MAX_DEPTH} levels below its version's directory"
+        raise _UnreadableError(_odd(path, depth, "Move the model's files further up"))
     above |= {(here.st_dev, here.st_ino)}
     for entry in listed:
         yield from _walk_entry(entry, prefix + entry.name, above)
@@ -204,10 +286,14 @@ def _walk_entry(
     except OSError as error:
         if isinstance(error, FileNotFoundError) and not entry.is_symlink():
             return
-        raise _UnreadableError(_unreadable_text(Path(entry.path), error)) from None
+        raise _UnreadableError(unreadable.of_entry(Path(entry.path), error)) from None
     if stat.S_ISDIR(status.st_mode):
         yield from _walk(Path(entry.path), f"{name}/", above)
     elif stat.S_ISREG(status.st_mode):
         yield name, status
     else:
-        raise _UnreadableError(f"'{entry.path}' is neither a file nor a directory")
+        raise _UnreadableError(_odd(Path(entry.path), "neither a file nor a directory", "Remove it"))
+
+
+def _odd(path: Path, what: str, remedy: str) -> Problem:
+    return Problem(f"'{path}' is {what}", found=what, expected="a plain file or directory", remedy=remedy)

@@ -21,11 +21,15 @@ class FileStat(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class VersionFiles:
-    """A version's directory. `files` by path relative to it, with / between; `problem` is why it could not be read."""
+    """A version's directory. `files` by path relative to it, with / between; `problem` is why it could not be read.
+
+    passed_over: where there are no files, what was taken for a copy that has not ended.
+    """
 
     path: Path
     files: Mapping[str, FileStat]
-    problem: str = ""
+    problem: Problem | None = None
+    passed_over: tuple[str, ...] = ()
 
     @property
     def fingerprint(self) -> str:
@@ -38,7 +42,8 @@ class ModelSnapshot:
     """A model's directory.
 
     config: the bytes of config.pbtxt, None where there is none. files: the other files beside it. problems: what the
-    directory itself shows; an error among them keeps the whole model from being served.
+    directory itself shows; an error among them keeps the whole model from being served. strays: directories that are
+    no versions; models: those of them that look like models.
     """
 
     name: str
@@ -48,6 +53,8 @@ class ModelSnapshot:
     files: Mapping[str, FileStat]
     versions: Mapping[int, VersionFiles]
     problems: tuple[Problem, ...] = ()
+    strays: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
 
     @property
     def fingerprint(self) -> str:
@@ -57,10 +64,14 @@ class ModelSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """All models, by name. `unreadable` are the repositories whose models are not known, each with the reason."""
+    """All models, by name.
+
+    `unreadable` are the repositories whose models are not known, each with the reason; `empty` those without any.
+    """
 
     models: Mapping[str, ModelSnapshot]
-    unreadable: Mapping[Path, str]
+    unreadable: Mapping[Path, Problem]
+    empty: tuple[Path, ...] = ()
 
 
 def _digest(*parts: object) -> str:
