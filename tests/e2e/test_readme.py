@@ -10,7 +10,7 @@ from tests.e2e.readme import Block, Reader, agrees, blocks, commands, elsewhere,
 
 ROOT = SAMPLES.parent
 README = (ROOT / "README.md").read_text()
-PROMISED = ("digit 0", "language de")
+PROMISED = ("digit 0", "language de", "language fr")
 
 
 @pytest.fixture
