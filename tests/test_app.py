@@ -1,7 +1,4 @@
-"""The process as a whole, where no request shows it."""
-
-import subprocess
-import sys
+"""What the settings ask of the parts."""
 
 import pytest
 
@@ -9,18 +6,6 @@ from naiad import app
 from naiad.frontends.grpc.transport import TransportSettings
 from naiad.repository.asked import Asked
 from naiad.settings import Settings
-
-
-@pytest.mark.parametrize(("name", "code"), [("naiad-http", 1), ("a-librarys-own", 0)])
-def test_a_server_does_not_outlive_one_of_its_threads(name: str, code: int) -> None:
-    program = (
-        "import threading; from naiad import app; threading.excepthook = app.thread_ended; "
-        f"thread = threading.Thread(target=lambda: 1 / 0, name={name!r}); thread.start(); thread.join()"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=50)
-    assert done.returncode == code
-    assert "ZeroDivisionError" in done.stderr
-    assert (f"the thread {name} ended by an error" in done.stderr) is (code == 1)
 
 
 def test_every_setting_of_the_transport_reaches_it() -> None:

@@ -9,11 +9,12 @@ from typing import Any, Self
 
 from naiad.core.budget import Budget
 from naiad.core.config import Device, Kind, ModelConfig
+from naiad.core.dedicated import DedicatedRunners
 from naiad.core.engine import Engine, Served
 from naiad.core.instance import Instance
 from naiad.core.observer import Observer
 from naiad.core.pending import Pending, Responder
-from naiad.core.runners import DedicatedRunners, RunnerPool
+from naiad.core.runners import RunnerPool
 from naiad.core.strategy import Batcher, Run
 from naiad.core.timer import Timer
 from naiad.core.types import InferRequest

@@ -10,9 +10,9 @@ from typing import cast
 
 import pytest
 
+from naiad.core.dedicated import DedicatedRunners
 from naiad.core.errors import ExecutableLost
 from naiad.core.instance import Instance
-from naiad.core.runners import DedicatedRunners
 from naiad.core.strategy import Run
 from naiad.core.version import Next, Version
 from tests.core.house import House, instances

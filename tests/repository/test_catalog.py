@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from naiad.core.budget import Budget
-from naiad.core.runners import DedicatedRunners, RunnerPool
+from naiad.core.dedicated import DedicatedRunners
+from naiad.core.runners import RunnerPool
 from naiad.core.timer import Timer
 from naiad.core.waiter import ConditionWaiter
 from naiad.repository import catalog, scan

@@ -1,6 +1,6 @@
-"""The threads that run batches: one small elastic pool for all CPU instances, one thread for each other instance.
+"""The threads that run the batches of CPU instances: one small elastic pool for all of them.
 
-In the pool one thread leads: it waits for work (in the Waiter, which may drive a transport), and runs every
+One thread leads: it waits for work (in the Waiter, which may drive a transport), and runs every
 due batch that is short itself, without a hand-off. Before a run that is not known to be short it hands the
 lead to a follower. The rules that keep this sound:
 
@@ -21,7 +21,6 @@ import logging
 import os
 from _thread import allocate_lock
 from collections import deque
-from collections.abc import Callable
 from itertools import count
 from threading import Thread, current_thread, get_ident
 from time import monotonic_ns
@@ -31,7 +30,7 @@ from naiad.core.instance import Instance
 from naiad.core.strategy import Run
 from naiad.core.timer import Timer
 from naiad.core.version import Next, Version
-from naiad.core.waiter import LONGEST_WAIT, ConditionWaiter, Waiter
+from naiad.core.waiter import LONGEST_WAIT, Waiter
 
 SHORT_NS = 200_000
 """A run up to this long is run by the leader itself: handing over costs more than it saves."""
@@ -326,57 +325,3 @@ class _Look:
 
     def expire(self) -> None:
         self._pool.look()
-
-
-class DedicatedRunners:
-    """One thread for each instance of the versions attached: for what must run on a thread of its own."""
-
-    def __init__(self) -> None:
-        self._groups: dict[int, list[_Dedicated]] = {}
-
-    def attach(self, version: Version) -> None:
-        self._groups[id(version)] = [_Dedicated(version, instance, self.list) for instance in version.instances]
-
-    def detach(self, version: Version) -> None:
-        for runner in self._groups.pop(id(version)):
-            runner.stop()
-
-    def list(self, version: Version) -> None:
-        for runner in self._groups.get(id(version), ()):
-            runner.kick()
-
-
-class _Dedicated:
-    def __init__(self, version: Version, instance: Instance, tell: Callable[[Version], None]) -> None:
-        self._version = version
-        self._tell = tell
-        self._instance = instance
-        self._waiter = ConditionWaiter()
-        self._stopping = False
-        self.kick = self._waiter.kick
-        self._thread = Thread(target=self._work, name=f"naiad-runner-{instance.name}", daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._stopping = True
-        self._waiter.kick()
-        self._thread.join()
-
-    def _work(self) -> None:
-        due_ns: int | None = None
-        while not self._stopping:
-            self._waiter.wait(None if due_ns is None else min(max(0, due_ns - monotonic_ns()) / 1e9, LONGEST_WAIT))
-            due_ns = self._run_all()
-
-    def _run_all(self) -> int | None:
-        """Run until nothing is due for this instance; gives when to look again."""
-        while True:
-            taken = self._version.take(monotonic_ns(), self._instance)
-            if taken.again or (taken.run is not None and taken.due_ns is not None):
-                self._tell(self._version)
-            if taken.run is None:
-                return taken.due_ns
-            try:
-                self._version.execute(taken.run)
-            except Exception:
-                log.exception("a run of %d requests ended in an error of the server", len(taken.run.entries))

@@ -11,11 +11,12 @@ from typing import NamedTuple
 from naiad.core.backend import Backend, Executable
 from naiad.core.budget import Budget
 from naiad.core.config import Device, InstanceGroup, Kind, ModelConfig
+from naiad.core.dedicated import DedicatedRunners
 from naiad.core.errors import NaiadError
 from naiad.core.instance import Instance
 from naiad.core.observer import Observer
 from naiad.core.problems import InvalidConfig, Locate, Problem, raise_errors
-from naiad.core.runners import DedicatedRunners, RunnerPool
+from naiad.core.runners import RunnerPool
 from naiad.core.strategy import Batcher
 from naiad.core.timer import Timer
 from naiad.core.version import Shared, Version
