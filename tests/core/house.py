@@ -119,6 +119,7 @@ class ByHand:
         limit: int = 1024,
         now_ns: Callable[[], int] = monotonic_ns,
         number: int = 1,
+        observer: Observer | None = None,
     ) -> None:
         self._now_ns = now_ns
         self.listed = 0
@@ -127,7 +128,7 @@ class ByHand:
         self.budget = Budget(1 << 30)
         places = instances(model.name, executables)
         batcher = Batcher(model, places, limit)
-        self.version = Version(model, number, places, batcher, Shared(self, self.timer, self.budget))
+        self.version = Version(model, number, places, batcher, Shared(self, self.timer, self.budget, observer))
 
     def attach(self, version: Version) -> None:
         self.attached += 1

@@ -22,6 +22,7 @@ class Waiting:
     queued_ns: int
     expires_ns: int | None = None
     state: State = State.QUEUED
+    taken_ns: int = 0
 
     @property
     def key(self) -> BatchKey:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 import pytest
@@ -10,7 +11,7 @@ from naiad.core.engine import Engine
 from naiad.core.errors import BackendError, Code, NaiadError
 from naiad.core.observer import Answer
 from naiad.core.types import InferRequest, Signature
-from tests.core.house import House
+from tests.core.house import ByHand, House
 from tests.core.scripted import Caller, Scripted, config, eventually, request
 
 
@@ -45,7 +46,7 @@ def test_a_batch_is_told_once_with_the_rows_and_times_of_each_request() -> None:
         eventually(lambda: len(heard.answers) == 3)
     assert heard.lists == [1, 2]
     a = next(answer for answer in heard.answers if answer.request_id == "a")
-    assert a._replace(total_ns=0, queue_ns=0, compute_ns=0) == Answer("m", 1, "a", "trace-a", 2, 0, 0, 0, None)
+    assert a._replace(total_ns=0, queue_ns=0, compute_ns=0) == Answer("m", 1, "a", "trace-a", 2, 0, 0, 0, None, None)
     assert 0 < a.queue_ns < a.total_ns
     assert 0 < a.compute_ns < a.total_ns
 
@@ -106,3 +107,32 @@ def test_a_request_that_ends_during_its_run_is_told_once() -> None:
         ("cancelled", Code.CANCELLED),
         ("after", None),
     ]
+
+
+def test_a_request_that_ends_during_its_run_waited_until_it_was_taken_and_ran_since() -> None:
+    heard, scripted = Heard(), Scripted()
+    by_hand = ByHand(config(), [scripted], observer=heard)
+    caller = by_hand.infer(named("late"))
+    queued_ns = caller.pending.queued_ns
+    by_hand.take()
+    taken_ns = caller.pending.taken_ns
+    caller.cancel()
+    (answer,) = heard.answers
+    assert answer.queue_ns == taken_ns - queued_ns
+    assert answer.compute_ns == answer.total_ns - (taken_ns - caller.pending.request.received_ns) > 0
+
+
+def test_nobody_waits_less_than_no_time() -> None:
+    """A runner reads the clock, waits for the lock, and takes what came meanwhile too."""
+    heard = Heard()
+    by_hand = ByHand(config(), [Scripted()], observer=heard)
+    by_hand.infer(named("first"))
+    read_ns = time.monotonic_ns()
+    by_hand.infer(named("second"))
+    run = by_hand.look(read_ns).run
+    assert run is not None
+    by_hand.version.execute(run)
+    statistics = by_hand.version.statistics()
+    assert [answer.request_id for answer in heard.answers] == ["first", "second"]
+    assert min(answer.queue_ns for answer in heard.answers) >= 0
+    assert statistics.queue.ns == statistics.queue_ns.total == sum(answer.queue_ns for answer in heard.answers)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from naiad.core.errors import Code
+from naiad.core.errors import Code, FailureReason
 from naiad.core.observer import Answer
 from naiad.observability import access
 from naiad.observability.access import BUFFERED_REQUESTS, LONGEST_VALUE, AccessLog, Format
@@ -19,8 +19,8 @@ from tests.pipes import Pipe
 
 PATIENCE = 30.0
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
-DIGITS = Answer("digits", 2, "seven", TRACE, 3, 9_999_999, 1_000, 2_500_000, None)
-REFUSED = Answer("", None, "", "", 0, 12_000, 0, 0, Code.NOT_FOUND)
+DIGITS = Answer("digits", 2, "seven", TRACE, 3, 9_999_999, 1_000, 2_500_000, None, None)
+REFUSED = Answer("", None, "", "", 0, 12_000, 0, 0, Code.NOT_FOUND, FailureReason.NOT_FOUND)
 FIELD = re.compile(r'(\w+)=("(?:[^"\\]|\\.)*"|[^ "]+)(?: |\n)')
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 
@@ -49,6 +49,7 @@ def test_a_line_of_text_has_every_field() -> None:
     assert refused.pop("time")
     assert answered == {
         "status": "OK",
+        "reason": "",
         "model": "digits",
         "version": "2",
         "rows": "3",
@@ -58,8 +59,9 @@ def test_a_line_of_text_has_every_field() -> None:
         "request_id": "seven",
         "trace_id": TRACE,
     }
-    assert {key: refused[key] for key in ("status", "model", "version", "rows")} == {
+    assert {key: refused[key] for key in ("status", "reason", "model", "version", "rows")} == {
         "status": "NOT_FOUND",
+        "reason": "not_found",
         "model": "",
         "version": "",
         "rows": "0",
@@ -72,6 +74,7 @@ def test_a_line_of_json_has_the_same() -> None:
     assert answered == {
         "event": "request",
         "status": "OK",
+        "reason": None,
         "model": "digits",
         "version": 2,
         "rows": 3,
@@ -82,11 +85,16 @@ def test_a_line_of_json_has_the_same() -> None:
         "trace_id": TRACE,
     }
     assert (refused["status"], refused["version"], refused["total_us"]) == ("NOT_FOUND", None, 12)
+    assert refused["reason"] == "not_found"
 
 
 @pytest.mark.parametrize("code", Code)
-def test_an_error_is_told_by_its_code(code: Code) -> None:
-    assert fields(logged("text", DIGITS._replace(code=code)))["status"] == code.value
+@pytest.mark.parametrize("reason", FailureReason)
+def test_an_error_is_told_by_its_code_and_its_reason(code: Code, reason: FailureReason) -> None:
+    failed = DIGITS._replace(code=code, reason=reason)
+    (told,) = [fields(line) for line in logged("text", failed).splitlines(keepends=True)]
+    assert (told["status"], told["reason"]) == (code.value, reason.value)
+    assert json.loads(logged("json", failed)).items() >= {"status": code.value, "reason": reason.value}.items()
 
 
 ANYTHING = st.text(st.characters(exclude_categories=()), max_size=LONGEST_VALUE)
@@ -138,10 +146,8 @@ def test_every_text_can_be_read_back(model: str, request_id: str, trace_id: str)
 
 def test_long_texts_are_cut() -> None:
     long = "x" * 1_000_000
-    line = fields(
-        logged("text", DIGITS, DIGITS._replace(model=long, request_id=long, trace_id=long)).splitlines(True)[1]
-    )
-    assert [line[key] for key in ("model", "request_id", "trace_id")] == ["x" * LONGEST_VALUE] * 3
+    line = fields(logged("text", DIGITS, DIGITS._replace(model=long, request_id=long)).splitlines(True)[1])
+    assert [line[key] for key in ("model", "request_id")] == ["x" * LONGEST_VALUE] * 2
 
 
 def test_a_reader_who_has_stopped_costs_lines_and_their_number_is_told(caplog: pytest.LogCaptureFixture) -> None:

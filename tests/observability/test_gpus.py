@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from threading import Event
 from types import SimpleNamespace
+from typing import NoReturn
 
 import pytest
 
@@ -111,6 +112,18 @@ def test_each_gpu_tells_what_it_has() -> None:
     }
     assert found.value("nv_gpu_utilization", gpu_uuid="GPU-b") == 0.41
     assert len(found.labels("nv_gpu_power_usage")) == 1
+
+
+def test_a_library_that_lacks_a_function_tells_the_rest() -> None:
+    class Older(Nvml):
+        @property
+        def nvmlDeviceGetTotalEnergyConsumption(self) -> NoReturn:  # type: ignore[override]  # noqa: N802
+            raise AttributeError
+
+    gpus = Gpus(Older(), 2.0)
+    gpus.read()
+    assert "nv_energy_consumption" not in told(gpus).types
+    assert told(gpus).value("nv_gpu_utilization", gpu_uuid="GPU-a") == 0.4
 
 
 def test_energy_counts_from_the_first_reading() -> None:

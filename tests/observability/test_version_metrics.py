@@ -155,6 +155,18 @@ def test_only_what_has_changed_is_written_again() -> None:
     assert scrape(changed, idle, of=columns).value("nv_inference_count", model="m", version="1") == 1
 
 
+def test_whatever_changes_is_told_by_the_next_scrape() -> None:
+    hand, of = ByHand(config("m"), [Scripted()], limit=1), metrics()
+    failures = "naiad_request_failures_total"
+    assert scrape(hand, of=of).value("naiad_queue_size", model="m", version="1") == 0
+    caller = hand.infer(request(1.0, model="m"))
+    assert scrape(hand, of=of).value("naiad_queue_size", model="m", version="1") == 1
+    caller.cancel()
+    found = scrape(hand, of=of)
+    assert found.value("naiad_queue_size", model="m", version="1") == 0
+    assert found.value(failures, model="m", version="1", reason="cancelled") == 1
+
+
 def test_a_version_that_is_gone_is_gone_from_the_text_and_a_new_one_begins_at_zero() -> None:
     columns = metrics()
     first = one()

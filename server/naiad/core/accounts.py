@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from naiad.core.errors import Code, NaiadError
+from naiad.core.errors import NaiadError
 from naiad.core.execution import Computed
 from naiad.core.observer import Answer, Observer
 from naiad.core.pending import Pending
@@ -62,25 +62,20 @@ class Accounts:
 
     def tell_run(self, claimed: Claimed, times: BatchTimes) -> None:
         if self._observer is not None and claimed:
-            run_ns = times.answered - times.taken
-            self._observer.answered(
-                [
-                    self._answer(p, times.answered, times.taken - p.queued_ns, run_ns, _code(outcome))
-                    for p, outcome in claimed
-                ]
-            )
+            self._observer.answered([self._answer(p, times.answered, _error(outcome)) for p, outcome in claimed])
 
     def tell_ended(self, ended: Ended) -> None:
         if self._observer is not None and ended:
             now_ns = time.monotonic_ns()
-            self._observer.answered([self._answer(p, now_ns, now_ns - p.queued_ns, 0, e.code) for p, e in ended])
+            self._observer.answered([self._answer(pending, now_ns, error) for pending, error in ended])
 
     def tell_refused(self, error: NaiadError, request: InferRequest) -> None:
         if self._observer is not None:
             self._observer.answered([refused(error, request, self._number)])
 
-    def _answer(self, pending: Pending, now_ns: int, queue_ns: int, run_ns: int, code: Code | None) -> Answer:
+    def _answer(self, pending: Pending, now_ns: int, error: NaiadError | None) -> Answer:
         request = pending.request
+        taken_ns = pending.taken_ns or now_ns
         return Answer(
             self._name,
             self._number,
@@ -88,17 +83,20 @@ class Accounts:
             request.trace_id,
             pending.plan.rows,
             now_ns - request.received_ns,
-            queue_ns,
-            run_ns,
-            code,
+            taken_ns - pending.queued_ns,
+            now_ns - taken_ns,
+            None if error is None else error.code,
+            None if error is None else error.reason,
         )
 
 
 def refused(error: NaiadError, request: InferRequest, version: int | None) -> Answer:
     """What is told of a request that no version took; `version` is the one that refused it, if one was found."""
     took_ns = time.monotonic_ns() - request.received_ns
-    return Answer(request.signature.model, version, request.id, request.trace_id, 0, took_ns, 0, 0, error.code)
+    return Answer(
+        request.signature.model, version, request.id, request.trace_id, 0, took_ns, 0, 0, error.code, error.reason
+    )
 
 
-def _code(outcome: Outcome) -> Code | None:
-    return outcome.code if isinstance(outcome, NaiadError) else None
+def _error(outcome: Outcome) -> NaiadError | None:
+    return outcome if isinstance(outcome, NaiadError) else None

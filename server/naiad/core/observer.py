@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-from naiad.core.errors import Code
+from naiad.core.errors import Code, FailureReason
 
 
 class Answer(NamedTuple):
     """One request that was answered.
 
-    version: None where none was found for it. rows: 0 where the request was not understood.
-    total_ns: from receipt to answer. queue_ns: of that, waiting; compute_ns: its batch's run, 0 if it never ran.
-    code: of the error that it was answered with, None for a result.
+    version: None where none was found for it. rows: 0 where it was refused.
+    total_ns: from receipt to answer. queue_ns: of that, waiting; compute_ns: its batch's run, or as much of it as there
+    was when the request ended, 0 if it was never taken.
+    code, reason: of the error that it was answered with, None for a result. A result that then cannot be encoded is
+    told of again, with what its client gets. The error itself would keep the request's memory.
     """
 
     model: str
@@ -25,6 +27,7 @@ class Answer(NamedTuple):
     queue_ns: int
     compute_ns: int
     code: Code | None
+    reason: FailureReason | None
 
 
 class Observer(Protocol):

@@ -56,7 +56,8 @@ LATE = "Deadline Exceeded"
 class Pending:
     """A request on its way through one version.
 
-    plan: what validation found out about its signature. queued_ns: when it was queued.
+    plan: what validation found out about its signature. queued_ns: when it was queued. taken_ns: when it was taken to
+    run, 0 before.
     expires_ns: when its queue or its client gives up (`time.monotonic_ns`), or None. unchecked: its BYTES tensors
     are still to be checked, by the runner.
     """
@@ -69,6 +70,7 @@ class Pending:
         "request",
         "responder",
         "state",
+        "taken_ns",
         "unchecked",
         "version",
     )
@@ -81,6 +83,7 @@ class Pending:
         self.version = version
         self.plan = plan
         self.queued_ns = queued_ns
+        self.taken_ns = 0
         self.state = QUEUED
         self.unchecked = False
         self.queue_timeout = False

@@ -26,6 +26,7 @@ class Entry(Protocol):
 
     state: State
     queued_ns: int
+    taken_ns: int
     expires_ns: int | None
 
     @property
@@ -160,6 +161,7 @@ class BatchQueue(Generic[E]):
                 taken.expired.append(entry)
             elif entry.plan.rows <= room or not taken.batch:
                 entry.state = RUNNING
+                entry.taken_ns = now_ns
                 taken.batch.append(entry)
                 room -= entry.plan.rows
             else:

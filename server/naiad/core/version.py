@@ -184,8 +184,12 @@ class Version:
     # Runners take and run.
 
     def take(self, now_ns: int, instance: Instance | None = None) -> Next:
-        """Take the batch that is due, on `instance` or on any free one. The caller must `execute` it."""
+        """Take the batch that is due, on `instance` or on any free one. The caller must `execute` it.
+
+        What was queued while the caller waited for the lock is taken too, and did not wait less than no time.
+        """
         with self._lock:
+            now_ns = max(now_ns, time.monotonic_ns())
             self._listed = False
             run, expired = self._strategy.take(now_ns, instance)
             due_ns = self._strategy.ready_ns()

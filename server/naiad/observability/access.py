@@ -25,7 +25,7 @@ Format = Literal["text", "json"]
 
 BUFFERED_REQUESTS = 16_384
 LONGEST_VALUE = 128
-"""Characters of a client's text that are kept; with the buffer's size this bounds its memory to some 20 MB."""
+"""Characters of a client's text that are kept; with the buffer's size this bounds its memory to some 30 MB."""
 LINGER_SECS = 0.1
 
 _HARMLESS = re.compile(r"[!#-<>-\[\]-~]+").fullmatch
@@ -63,11 +63,7 @@ class AccessLog:
 
     def answered(self, answers: Sequence[Answer]) -> None:
         for each in answers:
-            if (
-                len(each.request_id) > LONGEST_VALUE
-                or len(each.model) > LONGEST_VALUE
-                or len(each.trace_id) > LONGEST_VALUE
-            ):
+            if len(each.request_id) > LONGEST_VALUE or len(each.model) > LONGEST_VALUE:
                 answers = [_cut(answer) for answer in answers]
                 break
         self._outlet.put(_Answered(time.time_ns(), answers), len(answers), len(answers))
@@ -92,7 +88,6 @@ def _cut(answer: Answer) -> Answer:
     return answer._replace(
         model=answer.model[:LONGEST_VALUE],
         request_id=answer.request_id[:LONGEST_VALUE],
-        trace_id=answer.trace_id[:LONGEST_VALUE],
     )
 
 
@@ -107,9 +102,10 @@ def _second(since_1970: int) -> str:
 
 
 def _text(at: str, answer: Answer) -> str:
-    model, version, request_id, trace_id, rows, total_ns, queue_ns, compute_ns, code = answer
+    model, version, request_id, trace_id, rows, total_ns, queue_ns, compute_ns, code, reason = answer
     return (
-        f"time={at} status={'OK' if code is None else code.value} model={_value(model)}"
+        f"time={at} status={'OK' if code is None else code.value} reason={_NONE if reason is None else reason.value}"
+        f" model={_value(model)}"
         f" version={_NONE if version is None else version} rows={rows} queue_us={queue_ns // 1000}"
         f" compute_us={compute_ns // 1000} total_us={total_ns // 1000}"
         f" request_id={_value(request_id)} trace_id={_value(trace_id)}\n"
@@ -117,9 +113,10 @@ def _text(at: str, answer: Answer) -> str:
 
 
 def _json(at: str, answer: Answer) -> str:
-    model, version, request_id, trace_id, rows, total_ns, queue_ns, compute_ns, code = answer
+    model, version, request_id, trace_id, rows, total_ns, queue_ns, compute_ns, code, reason = answer
     return (
         f'{{"timestamp": "{at}", "event": "request", "status": "{"OK" if code is None else code.value}",'
+        f' "reason": {"null" if reason is None else _quoted(reason.value)},'
         f' "model": {_quoted(model)}, "version": {"null" if version is None else version}, "rows": {rows},'
         f' "queue_us": {queue_ns // 1000}, "compute_us": {compute_ns // 1000}, "total_us": {total_ns // 1000},'
         f' "request_id": {_quoted(request_id)}, "trace_id": {_quoted(trace_id)}}}\n'

@@ -117,7 +117,7 @@ class Gpus:
         for family, read in _FIGURES.items():
             try:
                 figures[family] = read(self._nvml, gpu.device)
-            except self._nvml.NVMLError as error:
+            except (self._nvml.NVMLError, AttributeError) as error:  # an older library lacks functions
                 log.debug("GPU %s does not tell %s: %s", gpu.uuid, family.name, error)
         if ENERGY in figures:
             figures[ENERGY] -= self._energy_before.setdefault(gpu.uuid, figures[ENERGY])

@@ -22,7 +22,7 @@ SWAPS = Family(
 
 
 def blocks(histories: Iterable[ModelHistory]) -> list[Block]:
-    histories = tuple(histories)
+    histories = tuple({of.name: of for of in histories}.values())  # two names may differ by what text cannot show
     states = (line for of in histories for line in _states(of))
     loads = [
         LOADS.sample(labels({"model": of.name, "outcome": outcome}), count)

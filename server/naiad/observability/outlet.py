@@ -11,12 +11,13 @@ from __future__ import annotations
 import os
 import select
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from threading import Condition, Lock, Thread
 from typing import Generic, NamedTuple, TextIO, TypeVar
 
 Item = TypeVar("Item")
+RENDERED_AT_ONCE = 256
 
 
 class _Bulk(NamedTuple, Generic[Item]):
@@ -30,7 +31,7 @@ class _Bulk(NamedTuple, Generic[Item]):
 class Outlet(Generic[Item]):
     """Thread-safe. `put` neither blocks nor raises.
 
-    render: makes the bytes of a bulk, whole lines; called on the outlet's thread. tell: the same for a number of
+    render: makes the bytes of some items, whole lines; called on the outlet's thread. tell: the same for a number of
     events that were lost. limit: the sizes of the items that wait, summed; as much again may be in the writing.
     linger: seconds that the first of a bulk waits for others, which makes bulks of what comes in a stream.
     """
@@ -100,7 +101,7 @@ class Outlet(Generic[Item]):
 
     def _run(self) -> None:
         while (bulk := self._next()) is not None:
-            written = self._pen.write(self._render(bulk.items))
+            written = all(self._pen.write(self._render(some)) for some in _portions(bulk.items))
             if written and bulk.lost:
                 self._pen.write(self._tell(bulk.lost))
             self._settle(bulk, written)
@@ -133,6 +134,12 @@ class Outlet(Generic[Item]):
     def _lose(self, events: int) -> None:
         self._lost += events
         self._untold += events
+
+
+def _portions(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
+    """Rendered one after the other, a full buffer needs little more memory than it has already."""
+    for start in range(0, len(items), RENDERED_AT_ONCE):
+        yield items[start : start + RENDERED_AT_ONCE]
 
 
 class _Pen:

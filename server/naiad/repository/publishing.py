@@ -55,7 +55,9 @@ class Publisher:
             self._idle.add(_text(name))
         self._entries[name] = tuple(_entries(_text(name), records, problem or idle))
         phases = MappingProxyType({number: record.phase for number, record in records.items()})
-        self._histories[name] = self._history(name)._replace(phases=phases)
+        history = self._history(name)
+        times = {number: seconds for number, seconds in history.load_seconds.items() if number in records}
+        self._histories[name] = history._replace(phases=phases, load_seconds=MappingProxyType(times))
         self._changed = True
 
     def loaded(self, name: str, number: int, seconds: float) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from naiad.core.errors import FailureReason
 from naiad.core.types import DataType, InferResponse, ResponseHead
+from naiad.frontends.grpc import infer
 from naiad.frontends.grpc.codec import outline
 from naiad.frontends.grpc.infer import GrpcResponder, ModelInfer
 from naiad.protocol import grpc_service_pb2 as pb
@@ -81,8 +82,8 @@ def test_a_large_message_of_another_method_is_no_failed_inference(served: Served
 def test_a_response_that_cannot_be_encoded_counts_as_a_failure(served: Served) -> None:
     head = ResponseHead("m", "1", (("y", DataType.FP32),))
     misfit = InferResponse(head, "7", (np.ones((1, 2), np.float64),))
-    infer = ModelInfer(served.house.engine, lambda _: None)
-    GrpcResponder(FakeCall("ModelInfer", streaming=False), infer._sink).send(misfit, True)
+    handler = ModelInfer(served.house.engine, lambda _: None)
+    GrpcResponder(FakeCall("ModelInfer", streaming=False), handler._sink).send(misfit, True)
     assert of_model(served) == {FailureReason.INTERNAL: 1}
 
 
@@ -93,9 +94,32 @@ def test_a_response_that_cannot_be_encoded_counts_as_a_failure(served: Served) -
         (b"\xff\xff", ("", None, "")),
         (pb.ModelInferRequest(model_name="m").SerializeToString(), ("m", None, "")),
         (pb.ModelInferRequest(model_name="m", model_version="3", id="7").SerializeToString(), ("m", 3, "7")),
-        (pb.ModelInferRequest(model_name="m", model_version="three").SerializeToString(), ("m", None, "")),
+        (pb.ModelInferRequest(model_name="m", model_version="three").SerializeToString(), ("m", -1, "")),
         (b"\x0a\x01\xff", ("\ufffd", None, "")),
     ],
 )
 def test_an_outline_has_what_can_be_read_of_a_message(message: bytes, expected: tuple[str, int | None, str]) -> None:
     assert outline(message) == expected
+
+
+def test_a_bug_in_the_server_counts_as_a_failure(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(infer, "decode", broken)
+    code, _ = error(served.rpc("ModelInfer"), sound())
+    assert code is grpc.StatusCode.INTERNAL
+    assert of_nobody(served) == {FailureReason.INTERNAL: 1}
+
+
+def test_a_stream_of_inferences_that_is_refused_counts_as_a_failure(served: Served) -> None:
+    with pytest.raises(grpc.RpcError):
+        list(served.rpc("ModelStreamInfer")(iter([sound()]), timeout=PATIENCE))
+    assert of_nobody(served) == {FailureReason.UNIMPLEMENTED: 1}
+
+
+def test_a_version_that_is_no_number_counts_for_no_model(served: Served) -> None:
+    wrong = sound()
+    wrong.model_version = "latest"
+    error(served.rpc("ModelInfer"), wrong)
+    assert (of_model(served), of_nobody(served)) == ({}, {FailureReason.INVALID_ARGUMENT: 1})

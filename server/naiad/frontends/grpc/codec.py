@@ -131,7 +131,10 @@ def _open(message: bytes, before: bytes, end: int, cache: DecodeCache) -> tuple[
 
 
 def outline(message: Buffer) -> tuple[str, int | None, str]:
-    """Model, version and id of a request that cannot be decoded, as far as they can be read; never raises."""
+    """Model, version and id of a request that cannot be decoded, as far as they can be read; never raises.
+
+    A version that is no number is -1, which no model has.
+    """
     found = {
         f.tag: bytes(message[f.content : f.end]).decode("utf-8", "replace")
         for f in scan(message) or ()
@@ -140,7 +143,7 @@ def outline(message: Buffer) -> tuple[str, int | None, str]:
     try:
         version = parse_version(found.get(_VERSION, ""))
     except InvalidArgument:
-        version = None
+        version = -1
     return found.get(_NAME, ""), version, found.get(_ID, "")
 
 

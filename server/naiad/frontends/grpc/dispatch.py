@@ -52,17 +52,20 @@ Request = TypeVar("Request", bound=Message)
 
 
 class Dispatcher:
-    """The sink of a transport's events. too_large: hears of calls that are refused because of their size."""
+    """The sink of a transport's events.
+
+    failed: hears of calls that end without their handler: too large, refused when they open, or a bug.
+    """
 
     def __init__(
         self,
         send: Send,
         unary: Mapping[str, Unary],
         streams: Mapping[str, OpenStream],
-        too_large: Callable[[Call, NaiadError], None] = lambda _, __: None,
+        failed: Callable[[Call, NaiadError], None] = lambda _, __: None,
     ) -> None:
         self._send = send
-        self._too_large = too_large
+        self._failed = failed
         self._unary = unary
         self._streams = streams
 
@@ -86,10 +89,14 @@ class Dispatcher:
         try:
             return self._handle(event)
         except NaiadError as error:
+            if event.kind is Kind.OPEN:
+                self._failed(call, error)
             reply = failure(call, error)
         except Exception as error:
             log.exception("unexpected error in %s", call.method)
-            reply = failure(call, unexpected(error, call.method))
+            fault = unexpected(error, call.method)
+            self._failed(call, fault)
+            reply = failure(call, fault)
         call.state = None  # what may still come of this call is for nobody
         return reply
 
@@ -99,7 +106,7 @@ class Dispatcher:
             return self._unary[call.method](call, message)
         if kind is Kind.TOO_LARGE:
             error = ResourceExhausted(str(message, "utf-8"))
-            self._too_large(call, error)
+            self._failed(call, error)
             raise error
         if kind is Kind.OPEN:
             call.state = self._streams[call.method](call)

@@ -7,6 +7,7 @@ and no earlier than its runner says, whatever other runners do meanwhile.
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -20,6 +21,9 @@ from naiad.frontends.grpc.encoding import EncodeCache, encode
 from naiad.frontends.grpc.transport import OK, Buffer, Call, Metadata, Reply
 
 log = logging.getLogger(__name__)
+
+
+_TRACE_ID = re.compile("(?!0{32})[0-9a-f]{32}").fullmatch
 
 
 class _Collected(threading.local):
@@ -90,8 +94,8 @@ class ModelInfer:
         self._sink = ReplySink(send, self._unencoded)
         self._cache = DecodeCache()
 
-    def too_large(self, call: Call, error: NaiadError) -> None:
-        """Count a request that is refused because of its size."""
+    def failed(self, call: Call, error: NaiadError) -> None:
+        """Count a call that ended without being looked at."""
         self._engine.refused(error, _unread("", None, "", trace_id(call.metadata)))
 
     def _unencoded(self, error: NaiadError, response: InferResponse) -> None:
@@ -119,5 +123,5 @@ def trace_id(metadata: Metadata) -> str:
     for key, value in metadata:
         if key == "traceparent" and isinstance(value, str):
             fields = value.split("-")
-            return fields[1] if len(fields) >= 4 and len(fields[1]) == 32 else ""
+            return fields[1] if len(fields) >= 4 and _TRACE_ID(fields[1]) else ""
     return ""

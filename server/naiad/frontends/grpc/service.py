@@ -26,7 +26,7 @@ class GrpcService:
         self._health = health.Health(engine, transport.send)
         self._reflection = Reflection(service.full_name for service in SERVICES)
         self._infer = ModelInfer(engine, transport.send)
-        self._dispatcher = Dispatcher(transport.send, self._unary(engine, name), self._streams(), self._too_large)
+        self._dispatcher = Dispatcher(transport.send, self._unary(engine, name), self._streams(), self._failed)
 
     def start(self) -> int:
         """Listen; gives the port. OSError says why the address cannot be had."""
@@ -70,9 +70,9 @@ class GrpcService:
             streams[_path(service, "ServerReflectionInfo")] = self._reflect
         return streams
 
-    def _too_large(self, call: Call, error: NaiadError) -> None:
-        if call.method == _path(inference.SERVICE, "ModelInfer"):
-            self._infer.too_large(call, error)
+    def _failed(self, call: Call, error: NaiadError) -> None:
+        if call.method in _INFERENCES:
+            self._infer.failed(call, error)
 
     def _reflect(self, call: Call) -> ReflectionStream:
         return ReflectionStream(self._reflection, call, self._transport.send)
@@ -80,3 +80,7 @@ class GrpcService:
 
 def _path(service: ServiceDescriptor, method: str) -> str:
     return f"/{service.full_name}/{method}"
+
+
+_INFERENCES = frozenset({_path(inference.SERVICE, "ModelInfer"), _path(inference.SERVICE, "ModelStreamInfer")})
+"""Calls whose failures count as failed requests."""
