@@ -117,7 +117,7 @@ def test_each_gpu_tells_what_it_has() -> None:
 def test_a_library_that_lacks_a_function_tells_the_rest() -> None:
     class Older(Nvml):
         @property
-        def nvmlDeviceGetTotalEnergyConsumption(self) -> NoReturn:  # type: ignore[override]  # noqa: N802
+        def nvmlDeviceGetTotalEnergyConsumption(self) -> NoReturn:  # noqa: N802
             raise AttributeError
 
     gpus = Gpus(Older(), 2.0)
