@@ -82,7 +82,8 @@ class UnaryCall(AioCall):
     async def answer(self) -> bytes:
         """Wait for the reply and finish with it: the message to send."""
         reply = await self._reply
-        await self.finish(reply.trailers or OK)
+        if reply.trailers is not OK:
+            await self.finish(reply.trailers or OK)
         return b"".join(reply.parts or ())
 
 

@@ -110,9 +110,8 @@ def decode(
             return _new(InferRequest, (signature, request_id, data, received_ns, size, deadline, trace_id))
         header, signature, offset, shape, dtype, others = layout
         if message[end : end + offset] == header:
-            data = (_array(shape, dtype, message, end + offset),)
-            if others is not None:
-                data += _others(message, end, others)
+            first = _array(shape, dtype, message, end + offset)
+            data = (first,) if others is None else _all(first, message, end, others)
             return _new(InferRequest, (signature, request_id, data, received_ns, size, deadline, trace_id))
     except (KeyError, IndexError, UnicodeDecodeError):
         pass  # not seen before
@@ -147,9 +146,9 @@ def outline(message: Buffer) -> tuple[str, int | None, str]:
     return found.get(_NAME, ""), version, found.get(_ID, "")
 
 
-def _others(message: Buffer, end: int, tensors: Sequence[_Tensor]) -> tuple[Array, ...]:
-    """The tensors behind the first; KeyError if they are not where the layout has them."""
-    arrays = []
+def _all(first: Array, message: Buffer, end: int, tensors: Sequence[_Tensor]) -> tuple[Array, ...]:
+    """The first tensor and those behind it; KeyError if they are not where the layout has them."""
+    arrays = [first]
     for tag_offset, lead, offset, shape, dtype in tensors:
         if message[end + tag_offset : end + offset] != lead:
             raise KeyError(lead)

@@ -67,12 +67,14 @@ def encode(response: InferResponse, cache: EncodeCache) -> Sequence[Buffer]:
         except (KeyError, IndexError):
             pass  # not seen before, or a long id
     else:
-        found = cache.small.young.get((head, tuple([array.shape for array in arrays])))
-        if found is not None:
-            layout, sizes = found
-            data = [array.tobytes() for array in arrays]
-            if [*map(len, data)] == sizes:
-                return (layout % (_id(request_id), *data),)
+        try:
+            layout, sizes = cache.small.young[head, tuple([array.shape for array in arrays])]
+            if [array.nbytes for array in arrays] == sizes:
+                encoded = request_id.encode()
+                named = _SHORT_IDS[len(encoded)] + encoded if encoded else b""
+                return (layout % (named, *[array.tobytes() for array in arrays]),)
+        except (KeyError, IndexError):
+            pass  # as above
     return _encode(head, request_id, arrays, cache)
 
 
