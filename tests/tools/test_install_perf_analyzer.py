@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).with_name("install_perf_analyzer.py")
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -21,9 +21,9 @@ def venv(tmp_path: Path) -> Path:
 
 
 def install(venv: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(SCRIPT), "--venv", str(venv)]
+    command = [sys.executable, "-m", "tests.tools.install_perf_analyzer", "--venv", str(venv)]
     return subprocess.run(
-        command, env=os.environ | environment, capture_output=True, text=True, timeout=50, check=False
+        command, cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, timeout=50, check=False
     )
 
 
