@@ -2,21 +2,29 @@
 
 A leading runner drives itself: its Waiter submits the next requests instead of waiting for a wire, as a transport's
 `poll` does. Compared in the same run, interleaved, with a skeleton of the loop (deque, concatenate, slice, reply),
-and for many models with one model under the same load. Figures are microseconds per request, minimum and median
-over the rounds.
+and for many models with one model under the same load. instructions.py counts the same loops' instructions: for that,
+`python -m benchmarks.core NAME REQUESTS` runs one of them by itself.
 """
 
 from __future__ import annotations
 
+import gc
 import statistics
+import sys
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from threading import Event
 from typing import NamedTuple
 
 import numpy as np
 
+from benchmarks import report
+from benchmarks.options import Options
+from benchmarks.report import Section, Table, figure
+from benchmarks.timing import Figure
+from naiad.core import runners
 from naiad.core.backend import Batch, Result
 from naiad.core.budget import Budget
 from naiad.core.config import Device, DynamicBatching, Kind, ModelConfig, TensorConfig
@@ -30,16 +38,17 @@ from naiad.core.types import Array, DataType, InferRequest, InferResponse, Signa
 from naiad.core.version import Shared, Version
 
 WIDTH = 16
+BURST = 32
 MAX_BATCH = 64
 MOST_OUTSTANDING = 256
+REQUESTS = 32_000
+SLOWER = 1000
 
+SKELETON, BATCHED = "skeleton, batches of 32", "core, batches of 32"
+SINGLE, MANY = "core, one model at batch 1", "core, 300 models, the same load spread"
+NAMES = (SKELETON, BATCHED, SINGLE, MANY)
 
-class Figure(NamedTuple):
-    """Microseconds per request."""
-
-    name: str
-    least: float
-    median: float
+Loop = Callable[[int], None]
 
 
 class Identity:
@@ -198,43 +207,66 @@ class Skeleton:
                 start = stop
 
 
-def measure(loops: dict[str, Callable[[int], None]], total: int, rounds: int) -> list[Figure]:
-    """Run the loops in turn, `rounds` times, `total` requests each."""
-    times: dict[str, list[float]] = {name: [] for name in loops}
-    for loop in loops.values():
-        loop(total)
-    for _ in range(rounds):
-        for name, loop in loops.items():
-            start = time.perf_counter()
-            loop(total)
-            times[name].append((time.perf_counter() - start) / total * 1e6)
-    return [Figure(name, min(values), statistics.median(values)) for name, values in times.items()]
-
-
-def main(total: int = 32_000, rounds: int = 9) -> list[Figure]:
-    """Measure and print the table; gives its figures."""
-    batched, single, many = Core(1, 32, DynamicBatching()), Core(1, 32), Core(300, 32, DynamicBatching())
+@contextmanager
+def core(models: int, batching: DynamicBatching | None = None) -> Iterator[Loop]:
+    measured = Core(models, BURST, batching)
     try:
-        figures = measure(
-            {
-                "skeleton, batches of 32": Skeleton(32),
-                "core, batches of 32": batched,
-                "core, one model at batch 1": single,
-                "core, 300 models, the same load spread": many,
-            },
-            total,
-            rounds,
-        )
+        yield measured
     finally:
-        for core in (batched, single, many):
-            core.stop()
-    for figure in figures:
-        print(f"{figure.name:42} {figure.least:7.2f} {figure.median:7.2f}  us/request (min, median)")
-    skeleton, batches, one, spread = figures
-    print(f"core / skeleton at batches of 32: {batches.least / skeleton.least:.2f} (budget 4)")
-    print(f"300 models / one model at batch 1: {spread.least / one.least:.2f} (budget 1.5)")
-    return figures
+        measured.stop()
+
+
+def loop(name: str) -> AbstractContextManager[Loop]:
+    """One of NAMES, which takes a number of requests, until the end of the block."""
+    if name == SKELETON:
+        return nullcontext(Skeleton(BURST))
+    return core(300 if name == MANY else 1, None if name == SINGLE else DynamicBatching())
+
+
+def measure(options: Options) -> Section:
+    with ExitStack() as stack:
+        loops = {name: stack.enter_context(loop(name)) for name in NAMES}
+        figures = _interleaved(loops, REQUESTS, options.rounds)
+    rows = [(name, figure(each.least), figure(each.median)) for name, each in figures.items()]
+    batches = figures[BATCHED].least / figures[SKELETON].least
+    models = figures[MANY].least / figures[SINGLE].least
+    return Section(
+        "The core alone",
+        ("No transport and no codec; a model that returns its input, FP32 [1, 16], 32 requests at a time.",),
+        [Table(("", "us/request least", "median"), rows)],
+        [
+            report.Budget("core / skeleton, batches of 32, by minimum", batches, 4),
+            report.Budget("300 models / one model at batch 1, by minimum", models, 1.5),
+        ],
+    )
+
+
+def _interleaved(loops: Mapping[str, Loop], total: int, rounds: int) -> dict[str, Figure]:
+    """Run the loops in turn, `rounds` times and once before, `total` requests each."""
+    times: dict[str, list[float]] = {name: [] for name in loops}
+    for _ in range(rounds + 1):
+        for name, run in loops.items():
+            start = time.perf_counter()
+            run(total)
+            times[name].append((time.perf_counter() - start) / total * 1e6)
+    return {name: Figure(name, min(values[1:]), statistics.median(values[1:])) for name, values in times.items()}
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run one loop so that its instructions can be counted.
+
+    callgrind makes everything some fifty times slower: what runners take for short is scaled, so that they do what they
+    do otherwise. The garbage collector is kept from looking at all that was imported, at moments of its own choice.
+    """
+    name, requests = arguments
+    runners.SHORT_NS *= SLOWER
+    runners.SLICE_NS *= SLOWER
+    runners.STUCK_NS *= SLOWER
+    with loop(name) as run:
+        gc.collect()
+        gc.freeze()
+        run(int(requests))
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])
