@@ -46,11 +46,15 @@ def test_the_transport_s_own_defaults_are_those_of_the_settings() -> None:
     assert app._transport(Settings.parse([], {})) == TransportSettings()
 
 
+def test_no_time_between_pings_is_none_at_all() -> None:
+    transport = app._transport(Settings.parse(["--grpc-keepalive-time=0", "--grpc-max-connection-age=-1"], {}))
+    assert (transport.keepalive_time, transport.max_connection_age) == ((2**31 - 1) / 1000, 0)
+
+
 @pytest.mark.parametrize(
     ("flags", "asked"),
     [
         ([], Asked()),
-        (["--model-control-mode=explicit"], Asked(models=frozenset())),
         (["--model-control-mode=explicit", "--load-model=a", "--load-model=b"], Asked(models=frozenset({"a", "b"}))),
         (["--model-control-mode=explicit", "--load-model=*"], Asked()),
         (["--model-config-name=x", "--strict-model-config=1"], Asked(config_name="x", complete=False)),

@@ -8,19 +8,15 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import NoReturn
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from naiad import backends
-from naiad.core.backend import Backend
 from naiad.core.budget import Budget
 from naiad.core.dedicated import DedicatedRunners
 from naiad.core.engine import Engine, IndexEntry
@@ -39,26 +35,26 @@ from naiad.observability.access import AccessLog
 from naiad.observability.exposition import CONTENT_TYPE
 from naiad.observability.logs import printable
 from naiad.observability.outlet import descriptor_of
-from naiad.repository import unreadable
 from naiad.repository.asked import Asked
 from naiad.repository.catalog import candidates
 from naiad.repository.check import inspect
 from naiad.repository.loaders import Loaders
-from naiad.repository.loading import Backends, Loader, Threads
+from naiad.repository.loading import Loader, Threads
 from naiad.repository.manager import Manager
 from naiad.repository.render import Detail, render
 from naiad.settings import Settings
+from naiad.starting import CannotStart, backends_with, bad_options, bad_repositories, listening, unused
 
 SWITCH_INTERVAL = 0.0005
 """Seconds that a thread may keep the interpreter while another wants it. At the default of 5 ms a model that keeps
 the interpreter busy delays every wake-up of the wire by as much."""
+_NEVER_MS = 2**31 - 1
+"""How gRPC is told that there are to be no pings."""
+LEAST_EXIT_SECS = 1.0
+"""What stopping gets at least: a server without requests needs some milliseconds for it."""
 _COMPRESSION = {"none": 0, "low": 1, "medium": 2, "high": 3}
 
 log = logging.getLogger(__name__)
-
-
-class CannotStart(Exception):
-    """The surroundings do not allow a start; the text says what is in the way."""
 
 
 class App:
@@ -72,7 +68,7 @@ class App:
         self._access = _access_log(settings)
         self._engine = Engine(self._access)
         loader = Loader(
-            _backends(settings.backend_options()),
+            backends_with(settings.backend_options()),
             Threads(self._pool, DedicatedRunners(), self._timer, budget, self._access),
             settings.max_queue_size,
         )
@@ -113,13 +109,13 @@ class App:
     def _listen(self, undo: ExitStack) -> None:
         settings = self._settings
         if settings.allow_grpc:
-            port = _listening("grpc", settings.grpc_address, settings.grpc_port, self._grpc.start)
+            port = listening("grpc", settings.grpc_address, settings.grpc_port, self._grpc.start)
             undo.callback(self._grpc.stop, 0)
             log.info("gRPC on %s:%d", settings.grpc_address, port)
         if settings.allow_http:
-            port = _listening("http", settings.http_address, settings.http_port, self._http.start)
+            port = listening("http", settings.http_address, settings.http_port, self._http.start)
             undo.callback(self._http.stop)
-            log.info("HTTP on %s:%d", settings.http_address, port)
+            log.info("HTTP on %s:%d (health only: inference over HTTP is not served yet)", settings.http_address, port)
         if self._metrics is not None:
             self._metrics.start()
 
@@ -143,11 +139,12 @@ class App:
         self._engine.retire()
         self._manager.freeze()
         time.sleep(self._settings.shutdown_delay_secs)
-        end = time.monotonic() + self._settings.exit_timeout_secs
+        timeout = _exit_timeout(self._settings)
+        end = time.monotonic() + timeout
         self._engine.stop()
         if self._access is not None:
             self._access.hurry()
-        answered = self._manager.drain(self._settings.exit_timeout_secs)
+        answered = self._manager.drain(timeout)
         if self._settings.allow_grpc:
             self._grpc.stop(max(0.0, end - time.monotonic()))
         if self._settings.allow_http:
@@ -194,7 +191,7 @@ class _MetricsServer:
 
     def start(self) -> None:
         """Listen; raises CannotStart."""
-        port = _listening("metrics", self._host, self._port, self._server.start)
+        port = listening("metrics", self._host, self._port, self._server.start)
         log.info("metrics on %s:%d", self._host, port)
         if self._gpus is not None:
             self._gpus.start()
@@ -210,12 +207,18 @@ def run(settings: Settings) -> NoReturn:
 
     Raises CannotStart.
     """
-    _require_repositories(settings.model_repository)
-    for warning in (*settings.warnings, *_unused_options(settings)):
+    options = settings.backend_options()
+    in_the_way = [
+        *bad_repositories(settings.model_repository, settings.origin("model_repository")),
+        *bad_options(options, settings.origin("backend_config")),
+    ]
+    if in_the_way:
+        raise CannotStart("\n".join(in_the_way))
+    for warning in (*settings.warnings, *unused(options)):
         log.warning("%s", warning)
     threading.excepthook = thread_ended
     app = App(settings)
-    ending = Ending(settings.shutdown_delay_secs + settings.exit_timeout_secs)
+    ending = Ending(settings.shutdown_delay_secs + _exit_timeout(settings))
     app.start()
     while not ending.asked and not app.settled(0.2):
         pass
@@ -238,9 +241,17 @@ def _settled(app: App, settings: Settings) -> None:
     log.info("ready")
 
 
-def check_repositories(roots: Sequence[Path], *, as_json: bool, detail: str) -> tuple[str, bool]:
-    """What `naiad check` prints, and whether everything would be served. `detail`: auto, all or none of the models."""
-    inspection = inspect(roots, _backends({}))
+def check_repositories(settings: Settings, *, as_json: bool, detail: str) -> tuple[str, bool]:
+    """What `naiad check` prints, and whether everything would be served. `detail`: auto, all or none of the models.
+
+    Raises CannotStart for options that backends cannot use.
+    """
+    options = settings.backend_options()
+    if in_the_way := [*bad_options(options, settings.origin("backend_config"))]:
+        raise CannotStart("\n".join(in_the_way))
+    for warning in unused(options):
+        log.warning("%s", warning)
+    inspection = inspect(settings.model_repository, backends_with(options), _asked(settings))
     text = json.dumps(inspection.as_json(), indent=2) if as_json else render(inspection, Detail(detail))
     return text, inspection.healthy
 
@@ -261,7 +272,7 @@ def _transport(settings: Settings) -> TransportSettings:
         reuse_port=settings.reuse_grpc_port,
         max_message_size=settings.grpc_max_message_size,
         compression=_COMPRESSION[settings.grpc_infer_response_compression_level],
-        keepalive_time=settings.grpc_keepalive_time / 1000,
+        keepalive_time=(settings.grpc_keepalive_time or _NEVER_MS) / 1000,
         keepalive_timeout=settings.grpc_keepalive_timeout / 1000,
         keepalive_without_calls=settings.grpc_keepalive_permit_without_calls,
         max_pings_without_data=settings.grpc_http2_max_pings_without_data,
@@ -272,47 +283,15 @@ def _transport(settings: Settings) -> TransportSettings:
     )
 
 
+def _exit_timeout(settings: Settings) -> float:
+    return max(LEAST_EXIT_SECS, settings.exit_timeout_secs)
+
+
 def _access_log(settings: Settings) -> AccessLog | None:
     """Where the requests are logged, if they are."""
     if not settings.access_log:
         return None
     return AccessLog(descriptor_of(sys.stdout), settings.log_format)
-
-
-def _backends(options: dict[str, dict[str, str]]) -> Backends:
-    common = backends.BackendOptions(cgroup.cpu_count())
-    if for_all := options.get(""):
-        common = replace(common, default_max_batch_size=int(for_all["default-max-batch-size"]))
-
-    def create(name: str) -> Backend:
-        return backends.create(name, replace(common, settings=options.get(name, {})))
-
-    return Backends(create, backends.gpus)
-
-
-def _unused_options(settings: Settings) -> Iterator[str]:
-    for name in settings.backend_options().keys() - {"", *backends.SERVED}:
-        served = ", ".join(backends.SERVED)
-        yield f"--backend-config={name},... has no effect: got a backend '{name}', expected one of {served}"
-
-
-def _require_repositories(roots: Sequence[Path]) -> None:
-    if not roots:
-        raise CannotStart("no repository is given, expected --model-repository DIRECTORY")
-    for root in roots:
-        try:
-            os.scandir(root).close()
-        except OSError as error:
-            raise CannotStart(f"--model-repository: {unreadable.of_repository(root, error)}") from None
-
-
-def _listening(wire: str, host: str, port: int, start: Callable[[], int]) -> int:
-    """Have a server listen; gives its port. wire: what its flags begin with. Raises CannotStart."""
-    try:
-        return start()
-    except OSError as error:
-        why = error.strerror or str(error)
-        raise CannotStart(f"cannot listen on {host}:{port} (--{wire}-address, --{wire}-port): {why}") from None
 
 
 def _show(index: Sequence[IndexEntry], *, plain: bool) -> None:

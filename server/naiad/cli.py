@@ -7,7 +7,6 @@ environment or the surroundings (port, repository) do not allow a start.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -45,28 +44,30 @@ def serve(context: typer.Context) -> None:
     try:
         _serve(Settings.parse(context.args))
     except BadSettings as error:
-        raise _cannot_serve(error) from None
+        raise _refuse("serve", error) from None
 
 
 def _serve(settings: Settings) -> None:
-    from naiad.app import CannotStart, run
+    from naiad.app import run
     from naiad.observability import logs
+    from naiad.starting import CannotStart
 
     try:
         logs.configure(settings.least_level, settings.log_format, settings.log_file, settings.muted_levels)
     except OSError as error:
-        raise _cannot_serve(f"--log-file: {settings.log_file} cannot be written: {error.strerror}") from None
+        origin = settings.origin("log_file")
+        raise _refuse("serve", f"{origin}: {settings.log_file} cannot be written: {error.strerror}") from None
     try:
         run(settings)
     except CannotStart as error:
         logs.flush()
-        raise _cannot_serve(error) from None
+        raise _refuse("serve", error) from None
 
 
-def _cannot_serve(why: object) -> typer.Exit:
+def _refuse(command: str, why: object) -> typer.Exit:
     """Say why in one line for each reason; gives how the command ends."""
     for line in str(why).splitlines():
-        typer.echo(f"naiad serve: {line}", err=True)
+        typer.echo(f"naiad {command}: {line}", err=True)
     return typer.Exit(2)
 
 
@@ -76,19 +77,35 @@ def _cannot_serve(why: object) -> typer.Exit:
     "be served; warnings do not count."
 )
 def check(
-    repositories: Annotated[
-        list[Path], typer.Argument(help="Repositories, or single model directories.", readable=False)
-    ],
+    repositories: Annotated[list[str], typer.Argument(help="Repositories, or single model directories.")],
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text, with every model.")] = False,
     every: Annotated[bool, typer.Option("--all", help="Show every model, however many there are.")] = False,
     summary: Annotated[bool, typer.Option("--summary", help="Show no model, only the counts.")] = False,
+    config_name: Annotated[
+        str | None, typer.Option("--model-config-name", metavar="NAME", help="As for `naiad serve`.")
+    ] = None,
+    backend_config: Annotated[
+        list[str], typer.Option("--backend-config", metavar="BACKEND,KEY=VALUE", help="As for `naiad serve`.")
+    ] = [],  # noqa: B006 -- typer's way to say that there may be none
+    strict: Annotated[
+        bool,
+        typer.Option("--disable-auto-complete-config", "--strict-model-config", help="As for `naiad serve`."),
+    ] = False,
 ) -> None:
     from naiad.app import check_repositories
+    from naiad.settings import BadSettings, Settings
+    from naiad.starting import CannotStart
 
-    text, healthy = check_repositories(
-        repositories, as_json=as_json, detail="none" if summary else "all" if every else "auto"
-    )
+    flags = [f"--disable-auto-complete-config={str(strict).lower()}"]
+    flags += [f"--model-repository={repository}" for repository in repositories]
+    flags += [f"--backend-config={option}" for option in backend_config]
+    flags += [f"--model-config-name={name}" for name in [config_name] if name is not None]
+    detail = "none" if summary else "all" if every else "auto"
+    try:
+        text, healthy = check_repositories(Settings.parse(flags, {}), as_json=as_json, detail=detail)
+    except (BadSettings, CannotStart) as error:
+        raise _refuse("check", error) from None
     typer.echo(text)
     raise typer.Exit(0 if healthy else 1)
 

@@ -66,18 +66,35 @@ def test_a_backend_that_will_not_come_says_what_to_do_instead(name: str) -> None
 
 @pytest.mark.parametrize(
     ("name", "meant"),
-    [("onnx", "onnxruntime"), ("onxruntime", "onnxruntime"), ("ORT", "onnxruntime"), ("pytorch_libtorch", "pytorch"),
-     ("tensort", "tensorrt"), ("TensorFlow", "tensorflow")],
-)  # fmt: skip
+    [("onnx", "onnxruntime"), ("onxruntime", "onnxruntime"), ("ORT", "onnxruntime"), ("Identity", "identity")],
+)
 def test_a_slip_of_the_pen_is_a_mistake_with_the_name_that_was_meant(name: str, meant: str) -> None:
     problem = refused(name)
     assert problem.text == f"unknown backend '{name}', expected one of identity, onnxruntime"
     assert (problem.cause, problem.remedy) == (Cause.MISTAKE, f"Write '{meant}'")
 
 
-def test_a_backend_of_somebodys_own_is_never_served() -> None:
-    problem = refused("mycompany_xgb")
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("pytorch_libtorch", "pytorch"), ("torchscript", "pytorch"), ("tensort", "tensorrt"), ("pyton", "python"),
+     ("TensorFlow", "tensorflow"), ("tensorflow2", "tensorflow"), ("tensorrt_llm", "tensorrtllm"),
+     ("openvno", "openvino")],
+)  # fmt: skip
+def test_a_misspelt_backend_that_is_not_served_either_is_not_to_be_fixed(name: str, meant: str) -> None:
+    problem, known = refused(name), refused(meant)
+    assert f"'{name}' ('{meant}')" in problem.text
+    assert problem.cause is known.cause is not Cause.MISTAKE
+    assert problem.remedy == known.remedy
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["mycompany_xgb", "density", "entity", "identity_fp32", "llama", "onnx_custom", "customs", "mypython", "repeater"],
+)
+def test_a_backend_of_somebodys_own_is_never_served_and_none_is_guessed(name: str) -> None:
+    problem = refused(name)
     assert problem.cause is Cause.NEVER
+    assert "Write" not in problem.remedy
     assert "backends built for other servers cannot be loaded" in problem.remedy
 
 

@@ -123,6 +123,7 @@ def test_settings_that_are_not_known_are_named_in_the_log_once(caplog: pytest.Lo
     ]
 
 
-def test_a_setting_that_is_no_number_is_refused() -> None:
-    with pytest.raises(InvalidArgument, match="--backend-config=onnxruntime,intra_op_thread_count, got 'x', expected"):
-        backends.create("onnxruntime", BackendOptions(1, settings={"intra_op_thread_count": "x"}))
+@pytest.mark.parametrize("value", ["x", "-3", "2147483648"])
+def test_a_setting_that_is_no_number_is_refused(value: str) -> None:
+    with pytest.raises(InvalidArgument, match=f"onnxruntime,intra_op_thread_count: got '{value}', expected a whole"):
+        backends.create("onnxruntime", BackendOptions(1, settings={"intra_op_thread_count": value}))

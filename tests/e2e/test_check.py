@@ -5,6 +5,9 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from tests.e2e.commands import CANNOT_START
 from tests.e2e.conftest import SAMPLES
 from tests.e2e.models import identity
 from tests.e2e.server import PATIENCE, command
@@ -77,10 +80,47 @@ def test_a_fleet_ends_in_a_count_by_backend(tmp_path: Path) -> None:
     ]
 
 
-def test_a_repository_that_is_not_there_fails(tmp_path: Path) -> None:
+def test_a_repository_that_is_not_there_is_a_finding_like_others(tmp_path: Path) -> None:
     done = check(str(tmp_path / "nowhere"))
-    assert done.returncode != 0
-    assert "nowhere" in done.stdout + done.stderr
+    assert done.returncode == 1
+    assert "nowhere" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("repository", "told"),
+    [("", "got '', expected a directory of models"), ("s3://bucket/models", "got 's3://bucket/models', expected a")],
+)
+def test_what_is_no_directory_at_all_is_refused_as_the_server_does(repository: str, told: str) -> None:
+    done = check(repository)
+    assert done.returncode == CANNOT_START
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("naiad check: ")
+    assert told in line
+
+
+def served(*arguments: str) -> dict[str, list[int]]:
+    """The max_batch_size of each version that would be served, by model."""
+    models = json.loads(check("--json", *arguments).stdout)["models"]
+    return {model["name"]: [version["max_batch_size"] for version in model["versions"]] for model in models}
+
+
+def test_it_can_be_asked_what_a_server_with_other_flags_would_serve(tmp_path: Path) -> None:
+    add_sub(tmp_path / "bare" / "1" / "model.onnx")
+    named = identity(tmp_path, "echo") / "echo" / "configs" / "large.pbtxt"
+    named.parent.mkdir()
+    named.write_text((tmp_path / "echo" / "config.pbtxt").read_text().replace("batch_size: 1", "batch_size: 64"))
+    root = str(tmp_path)
+    assert served(root) == {"bare": [4], "echo": [1]}
+    assert served(root, "--backend-config=onnxruntime,default-max-batch-size=16") == {"bare": [16], "echo": [1]}
+    assert served(root, "--model-config-name", "large") == {"bare": [4], "echo": [64]}
+    for flag in ("--disable-auto-complete-config", "--strict-model-config"):
+        assert served(flag, root) == {"bare": [], "echo": [1]}
+
+
+def test_flags_that_a_server_would_refuse_are_refused(tmp_path: Path) -> None:
+    done = check(str(tmp_path), "--backend-config=onnxruntime,intra_op_thread_count=many")
+    assert done.returncode == CANNOT_START
+    assert done.stderr.startswith("naiad check: --backend-config: onnxruntime,intra_op_thread_count: got 'many'")
 
 
 def test_several_repositories_are_checked_together(tmp_path: Path) -> None:

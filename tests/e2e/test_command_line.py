@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -22,6 +23,13 @@ from tests.models.build import add_sub
 
 FAILED = 1
 READY = re.compile(r"\] ready")
+_TENSOR = 'name: "{}" data_type: TYPE_INT32 dims: [16]'
+UNNAMED = f"""
+    max_batch_size: 8
+    input [ {{ {_TENSOR.format("INPUT0")} }}, {{ {_TENSOR.format("INPUT1")} }} ]
+    output {{ {_TENSOR.format("OUTPUT0")} }}
+"""
+"""A config of the model `add_sub` that says all but the backend."""
 
 
 @pytest.fixture
@@ -56,6 +64,14 @@ def started(*arguments: str) -> Iterator[list[str]]:
         finally:
             process.kill()
             process.wait(PATIENCE)
+
+
+def has_ipv6() -> bool:
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6):
+            return True
+    except OSError:
+        return False
 
 
 def status(server: Server, path: str) -> int:
@@ -209,9 +225,12 @@ def test_a_model_that_is_named_and_nowhere_counts_as_failed(repository: Path) ->
 
 def test_configs_are_not_completed_where_that_is_switched_off(repository: Path) -> None:
     add_sub(repository / "bare" / "1" / "model.onnx")
+    add_sub(repository / "unnamed" / "1" / "model.onnx")
+    (repository / "unnamed" / "config.pbtxt").write_text(UNNAMED)
     with Server(repository, flags=["--disable-auto-complete-config"]) as server:
         states = index(server)
     assert states["echo"] == ("READY", "")
+    assert states["unnamed"] == ("READY", "")
     assert states["bare"][0] == "UNAVAILABLE"
     assert "must specify 'input'" in states["bare"][1]
     assert "--disable-auto-complete-config" in states["bare"][1]
@@ -258,6 +277,7 @@ def test_without_grpc_there_is_health_over_http_and_a_warning(repository: Path) 
         assert "--allow-grpc=false: inference is served over gRPC only yet" in text
         match = HTTP.search(text)
         assert match is not None
+        assert f"HTTP on {match[1]} (health only: inference over HTTP is not served yet)" in text
         with urllib.request.urlopen(f"http://{match[1]}/v2/health/ready", timeout=PATIENCE) as answer:
             assert answer.status == 200
 
@@ -269,6 +289,19 @@ def test_two_servers_may_share_their_ports_if_both_say_so(repository: Path) -> N
         with Server(repository, flags=[*shared, *ports]) as second:
             assert (second.grpc, second.http) == (first.grpc, first.http)
         assert "in use" in complaint(f"--model-repository={repository}", *PORTS, *ports)
+
+
+@pytest.mark.parametrize("flag", ["--grpc-address", "--http-address", "--metrics-address"])
+def test_an_address_of_ipv6_may_have_its_brackets(repository: Path, flag: str) -> None:
+    if not has_ipv6():
+        pytest.skip("this machine has no IPv6")
+    with started(f"--model-repository={repository}", f"{flag}=[::1]") as log:
+        assert " on ::1:" in "".join(log)
+
+
+def test_a_server_without_requests_ends_well_however_little_time_it_has(repository: Path) -> None:
+    with started(f"--model-repository={repository}", "--exit-timeout-secs=0") as log:
+        assert any("ready" in line for line in log)
 
 
 # The log.

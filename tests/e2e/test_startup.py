@@ -32,9 +32,17 @@ def taken() -> Iterator[int]:
 @pytest.mark.parametrize("flag", ["--grpc-port", "--http-port", "--metrics-port"])
 def test_a_port_in_use_is_named_and_nothing_is_served(repository: Path, taken: int, flag: str) -> None:
     line = complaint(f"--model-repository={repository}", *PORTS, f"{flag}={taken}")
-    assert f"127.0.0.1:{taken}" in line
+    assert line.count("127.0.0.1") == 1
+    assert f"127.0.0.1:{taken} " in line
     assert f"{flag})" in line
     assert "in use" in line.lower()
+
+
+@pytest.mark.parametrize("flag", ["--grpc-address", "--http-address", "--metrics-address"])
+def test_an_address_that_is_none_is_named_once(repository: Path, flag: str) -> None:
+    line = complaint(f"--model-repository={repository}", *PORTS, f"{flag}=no.such.host.invalid")
+    assert line.count("no.such.host.invalid") == 1
+    assert f"({flag}, " in line
 
 
 def test_a_repository_that_is_not_there_is_named(tmp_path: Path) -> None:
@@ -65,9 +73,43 @@ def test_a_bad_flag_is_named(repository: Path, argument: str, told: str) -> None
     assert told in done.stderr
 
 
-def test_a_repository_may_be_named_by_the_environment(tmp_path: Path) -> None:
+def test_a_repository_may_be_named_by_the_environment_which_is_told_when_it_is_wrong(tmp_path: Path) -> None:
     missing = tmp_path / "nowhere"
-    assert str(missing) in complaint(*PORTS, NAIAD_MODEL_REPOSITORY=str(missing))
+    line = complaint(*PORTS, NAIAD_MODEL_REPOSITORY=str(missing))
+    assert line.startswith(f"naiad serve: NAIAD_MODEL_REPOSITORY: {missing}")
+
+
+@pytest.mark.parametrize("separator", [",", ":"])
+def test_two_repositories_in_one_flag_are_told_to_be_two(repository: Path, tmp_path: Path, separator: str) -> None:
+    line = complaint(f"--model-repository={repository}{separator}{tmp_path / 'gone'}", *PORTS)
+    assert line.endswith(f"found 2 paths with '{separator}' between them, expected one directory: repeat the flag")
+
+
+def test_an_empty_repository_flag_does_not_serve_the_directory_that_one_is_in() -> None:
+    assert "--model-repository: got '', expected a directory" in complaint("--model-repository=", *PORTS)
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        "onnxruntime,default-max-batch-size=eight",
+        "onnxruntime,default-max-batch-size=-3",
+        "onnxruntime,default-max-batch-size=99999999999",
+        "onnxruntime,intra_op_thread_count=many",
+        "default-max-batch-size=99999999999",
+    ],
+)
+def test_an_option_that_a_backend_cannot_use_keeps_the_server_from_starting(repository: Path, option: str) -> None:
+    line = complaint(f"--model-repository={repository}", *PORTS, f"--backend-config={option}")
+    assert line.startswith("naiad serve: --backend-config: ")
+    assert option.rpartition("=")[2] in line
+
+
+def test_everything_that_is_in_the_way_is_told_together(tmp_path: Path) -> None:
+    missing = [f"--model-repository={tmp_path / name}" for name in ("one", "two")]
+    done = serve(*missing, *PORTS, "--backend-config=onnxruntime,intra_op_thread_count=x")
+    assert done.returncode == CANNOT_START
+    assert len(done.stderr.splitlines()) == 3
 
 
 def test_a_bad_list_in_the_environment_is_one_line() -> None:

@@ -1,7 +1,8 @@
 """tritonserver's command lines as people have them: each starts Naiad, or is refused for what it asks for.
 
 The lines are those that documentation, charts and launchers of the wild have, with what each is for in our own words.
-Ports become free ones, addresses 127.0.0.1, and the directory of models one with a model `echo`.
+Ports become free ones, addresses 127.0.0.1, and the directory of models one with a model `echo` and an ONNX model
+`bare` that has no config.
 """
 
 import re
@@ -15,27 +16,28 @@ from tritonclient.grpc import service_pb2
 
 from tests.e2e.models import ask, identity
 from tests.e2e.server import PATIENCE, Server, command
+from tests.models.build import add_sub
 
 CANNOT_START = 2
 LEAST = 20
 PORT = re.compile(r"(--[a-z-]*port[= ])\d+")
-NO_EFFECT = re.compile(r"(--[a-z-]+)\S* (?:\S+ )?(?:has no effect|is ignored)")
+WARNING = re.compile(r"^\S+ \[warning *\] *(?:(--[a-z-]+)|.*)", re.MULTILINE)
 
 
 class Line(NamedTuple):
-    """flags: {models} stands for the directory. without_effect: what the log warns about, by name.
+    """flags: {models} stands for the directory. warned: the flags of which the log has a warning, and all that it has.
 
     refused: the flag that the one line on stderr begins with, and a part of what it says; nothing where it starts.
-    serves: whether `echo` is loaded.
+    batch: the max_batch_size that `bare` gets; None where it is not served.
     """
 
     flags: str
-    without_effect: frozenset[str] = frozenset()
+    warned: frozenset[str] = frozenset()
     refused: tuple[str, str] = ("", "")
-    serves: bool = True
+    batch: int | None = 4
 
 
-def without(*flags: str) -> frozenset[str]:
+def warned(*flags: str) -> frozenset[str]:
     return frozenset(flags)
 
 
@@ -55,39 +57,69 @@ LINES = {
     ),
     "Seldon's second, which loads models by request": Line(
         "--model-repository={models} --http-port=9000 --grpc-port=9500 --log-verbose=1 --model-control-mode=explicit",
-        serves=False,
+        refused=("--model-control-mode=explicit", "expected --load-model"),
     ),
     "ModelMesh's runtime": Line(
         "--model-repository={models} --model-control-mode=explicit --strict-model-config=false "
         "--strict-readiness=false --allow-http=true --allow-sagemaker=false",
-        serves=False,
+        refused=("--model-control-mode=explicit", "expected --load-model"),
     ),
     "a security pipeline that loads one model": Line(
-        "--model-repository={models} --exit-on-error=false --model-control-mode=explicit --load-model echo"
+        "--model-repository={models} --exit-on-error=false --model-control-mode=explicit --load-model echo",
+        warned("--model-control-mode"),
+        batch=None,
     ),
     "everything, by the explicit mode": Line(
-        "--model-repository={models} --model-control-mode=EXPLICIT --load-model=*"
+        "--model-repository={models} --model-control-mode=EXPLICIT --load-model=*", warned("--model-control-mode")
+    ),
+    "a chart that writes every number as a boolean or leaves it empty": Line(
+        "--model-repository={models} --log-verbose=true --id= --log-file= --model-load-thread-count=0 "
+        "--grpc-keepalive-time=0 --grpc-max-connection-age=-1 --metrics-interval-ms=500.5"
+    ),
+    "a chart that writes over the values it begins with": Line(
+        "--model-repository={models} --grpc-use-ssl=true --grpc-use-ssl=false --trace-level=TIMESTAMPS "
+        "--trace-level=OFF"
+    ),
+    "ONNX models on a machine of many": Line(
+        "--model-repository={models} --backend-config=onnxruntime,intra_op_thread_count=2 "
+        "--backend-config=onnxruntime,inter_op_thread_count=1 --backend-config=onnxruntime,enable-global-threadpool=1 "
+        "--backend-config=default-max-batch-size=32",
+        warned("--backend-config"),
+        batch=32,
+    ),
+    "configs as they are written, by the flag's old name": Line(
+        "--model-repository={models} --strict-model-config=true", batch=None
+    ),
+    "ONNX models with threads that are no number": Line(
+        "--model-repository={models} --backend-config=onnxruntime,intra_op_thread_count=many",
+        refused=("--backend-config", "onnxruntime,intra_op_thread_count: got 'many', expected a whole number"),
+    ),
+    "a directory that a chart has left empty": Line(
+        "--model-repository=", refused=("--model-repository", "got '', expected a directory of models")
     ),
     "a launcher of language models": Line(
         "--model-repository={models} --http-port 8000 --grpc-port=8001 --metrics-port=8002 --log-verbose=3 "
         "--disable-auto-complete-config --backend-config=python,shm-region-prefix-name=prefix0_",
-        without("--backend-config"),
+        warned("--backend-config"),
+        batch=None,
     ),
     "a recommender with TensorFlow models": Line(
         "--model-repository={models} --backend-config=tensorflow,version=2 --model-control-mode=explicit "
         "--load-model=echo --log-verbose=1",
-        without("--backend-config"),
+        warned("--backend-config", "--model-control-mode"),
+        batch=None,
     ),
     "a board with an old GPU": Line(
         "--model-repository={models} --backend-directory=/opt/tritonserver/backends "
         "--min-supported-compute-capability=5.3 --backend-config=onnxruntime,default-max-batch-size=8",
-        without("--backend-directory", "--min-supported-compute-capability"),
+        warned("--backend-directory", "--min-supported-compute-capability"),
+        batch=8,
     ),
     "a benchmark that turns every knob": Line(
         "--model-repository={models} --http-thread-count=16 --grpc-infer-allocation-pool-size=16 "
         "--pinned-memory-pool-byte-size=268435456 --cuda-memory-pool-byte-size=0:67108864 "
         "--cuda-memory-pool-byte-size=1:67108864 --buffer-manager-thread-count=4 --allow-metrics=false",
-        without(
+        warned(
             "--http-thread-count",
             "--grpc-infer-allocation-pool-size",
             "--pinned-memory-pool-byte-size",
@@ -96,33 +128,33 @@ LINES = {
         ),
     ),
     "a cache in memory": Line(
-        "--model-repository={models} --cache-config local,size=1048576", without("--cache-config")
+        "--model-repository={models} --cache-config local,size=1048576", warned("--cache-config")
     ),
     "a cache in Redis": Line(
         "--model-repository={models} --cache-config=redis,host=redis --cache-config=redis,port=6379",
-        without("--cache-config"),
+        warned("--cache-config"),
     ),
     "a cache by its old name": Line(
-        "--model-repository={models} --response-cache-byte-size=1048576", without("--response-cache-byte-size")
+        "--model-repository={models} --response-cache-byte-size=1048576", warned("--response-cache-byte-size")
     ),
     "instances that share what there is": Line(
         "--model-repository={models} --rate-limit=execution_count --rate-limit-resource=R1:10 "
         "--rate-limit-resource=R2:5:0",
-        without("--rate-limit", "--rate-limit-resource"),
+        warned("--rate-limit", "--rate-limit-resource"),
     ),
     "processors near their GPU": Line(
         "--model-repository={models} --host-policy=gpu_0,numa-node=0 --host-policy=gpu_0,cpu-cores=0-15",
-        without("--host-policy"),
+        warned("--host-policy"),
     ),
     "traces into a file": Line(
         "--model-repository={models} --trace-config triton,file=/tmp/trace.json --trace-config level=TIMESTAMPS "
         "--trace-config rate=100",
-        without("--trace-config"),
+        warned("--trace-config"),
     ),
     "traces to a collector": Line(
         "--model-repository={models} --trace-config=mode=opentelemetry "
         "--trace-config=opentelemetry,url=collector:4318/v1/traces",
-        without("--trace-config"),
+        warned("--trace-config"),
     ),
     "metrics with histograms, and none of GPUs": Line(
         "--model-repository={models} --metrics-config histogram_latencies=true --metrics-interval-ms=1000 "
@@ -131,7 +163,7 @@ LINES = {
     "metrics with quantiles": Line(
         "--model-repository={models} --metrics-config summary_latencies=true "
         "--metrics-config=summary_quantiles=0.5:0.05,0.9:0.01",
-        without("--metrics-config"),
+        warned("--metrics-config"),
     ),
     "clients behind a load balancer": Line(
         "--model-repository={models} --grpc-keepalive-time=10000 --grpc-keepalive-timeout=20000 "
@@ -210,12 +242,23 @@ REFUSED = {name: line for name, line in LINES.items() if line.refused[0]}
 @pytest.fixture
 def models(tmp_path: Path) -> Path:
     identity(tmp_path / "more", "another")
+    add_sub(tmp_path / "models" / "bare" / "1" / "model.onnx")
     return identity(tmp_path / "models", "echo")
 
 
 def arguments(line: Line, models: Path) -> list[str]:
     text = PORT.sub(r"\g<1>0", line.flags).replace("0.0.0.0", "127.0.0.1")  # noqa: S104 -- none is listened on
     return [argument.format(models=models) for argument in shlex.split(text)]
+
+
+def batch_of_bare(server: Server) -> int | None:
+    """The max_batch_size that `bare` was given, which also has the inputs of its graph; None if it is not served."""
+    if not server.stub.ModelReady(service_pb2.ModelReadyRequest(name="bare"), timeout=PATIENCE).ready:
+        return None
+    config = server.stub.ModelConfig(service_pb2.ModelConfigRequest(name="bare"), timeout=PATIENCE).config
+    assert (config.backend, [tensor.name for tensor in config.input]) == ("onnxruntime", ["INPUT0", "INPUT1"])
+    batch: int = config.max_batch_size
+    return batch
 
 
 def test_there_are_enough_of_both_kinds() -> None:
@@ -227,11 +270,10 @@ def test_there_are_enough_of_both_kinds() -> None:
 def test_a_command_line_of_tritonserver_starts_a_server(line: Line, models: Path) -> None:
     with Server(flags=arguments(line, models)) as server:
         server.line(re.compile(r"\] ready"))
-        assert server.stub.ModelReady(service_pb2.ModelReadyRequest(name="echo"), timeout=PATIENCE).ready is line.serves
-        if line.serves:
-            (data,) = server.stub.ModelInfer(ask("echo", 1), timeout=PATIENCE).raw_output_contents
-            assert len(data) == 4
-        assert {match[1] for match in NO_EFFECT.finditer(server.log)} == line.without_effect
+        (data,) = server.stub.ModelInfer(ask("echo", 1), timeout=PATIENCE).raw_output_contents
+        assert len(data) == 4
+        assert batch_of_bare(server) == line.batch
+        assert {match[1] for match in WARNING.finditer(server.log)} == line.warned
 
 
 @pytest.mark.parametrize("line", list(REFUSED.values()), ids=list(REFUSED))

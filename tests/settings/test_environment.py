@@ -37,11 +37,19 @@ def test_a_port_that_is_a_number_is_a_setting() -> None:
     assert parse(NAIAD_GRPC_PORT="9000").grpc_port == 9000
 
 
-@pytest.mark.parametrize("value", ['["repo', '["repo", 1]'])
+@pytest.mark.parametrize("value", ['["repo', '["repo", 1]', '{"a":1}'])
 def test_a_list_that_is_broken_is_told_on_one_line(value: str) -> None:
     with pytest.raises(BadSettings) as caught:
         parse(NAIAD_MODEL_REPOSITORY=value)
     assert str(caught.value).startswith(f"NAIAD_MODEL_REPOSITORY: got {value!r}, expected a JSON list")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("root", ["s3://bucket/models", "gs://bucket/models"])
+def test_a_repository_in_a_cloud_is_refused_whole(root: str) -> None:
+    with pytest.raises(BadSettings) as caught:
+        parse(NAIAD_MODEL_REPOSITORY=f"/models:{root}")
+    assert str(caught.value).startswith(f"NAIAD_MODEL_REPOSITORY: got '{root}', expected a directory")
     assert "\n" not in str(caught.value)
 
 

@@ -65,6 +65,22 @@ def test_a_value_that_cannot_be_is_told_with_its_line(file: Path, text: str, tol
     assert complaint(file, text).startswith(f"{file}{told}")
 
 
+def test_a_setting_that_stands_there_with_hyphens_and_with_underscores_is_told(file: Path) -> None:
+    line = complaint(file, "grpc-port = 1\ngrpc_port = 2\n")
+    assert line == f"{file}:1: grpc-port: grpc_port is the same, expected one of them"
+
+
+def test_a_flag_of_tritonserver_that_may_be_repeated_takes_a_list(file: Path) -> None:
+    (warning,) = parse(file, "cache-config = ['redis,host=a', 'redis,port=1']").warnings
+    assert warning.startswith(f"{file}:1: cache-config has no effect")
+    assert "expected one value" in complaint(file, "cache-directory = ['a', 'b']")
+
+
+def test_no_file_at_all_is_not_the_directory_that_the_server_is_started_in() -> None:
+    with pytest.raises(BadSettings, match="--config-file: got '', expected a TOML file"):
+        Settings.parse(["--config-file="], {})
+
+
 def test_every_mistake_has_a_line_of_its_own(file: Path) -> None:
     assert len(complaint(file, "grpc-prot = 1\nhttp-prot = 2\n").splitlines()) == 2
 

@@ -99,6 +99,16 @@ def test_backend_options_are_sorted_by_backend() -> None:
         (["--backend-config", "onnxruntime"], "--backend-config", "expected BACKEND,KEY=VALUE"),
         (["--backend-config", "batch-size=1"], "--backend-config", "or default-max-batch-size=N"),
         (["--backend-config", "default-max-batch-size=many"], "--backend-config", "default-max-batch-size=N"),
+        (["--backend-config", "default-max-batch-size=99999999999"], "--backend-config", "from 0 to 2147483647"),
+        (["--backend-config", "default-max-batch-size=-3"], "--backend-config", "default-max-batch-size=N"),
+        (["--model-repository", ""], "--model-repository", "expected a directory of models"),
+        (["--model-store", ""], "--model-store", "expected a directory of models"),
+        (["--grpc-address", ""], "--grpc-address", "expected a host or an address"),
+        (["--metrics-address", "[]"], "--metrics-address", "expected a host or an address"),
+        (["--metrics-interval-ms", "nan"], "--metrics-interval-ms", "finite"),
+        (["--log-verbose", "loud"], "--log-verbose", "valid integer"),
+        (["--model-load-thread-count", "257"], "--model-load-thread-count", "less than or equal to 256"),
+        (["--grpc-keepalive-timeout", "0"], "--grpc-keepalive-timeout", "greater than or equal to 1"),
         (["--backend-config", "onnxruntime,=1"], "--backend-config", "expected BACKEND,KEY=VALUE"),
         (["--model-repository", "s3://bucket/models"], "--model-repository", "not fetched yet"),
         (["--metrics-config", "latencies"], "--metrics-config", "KEY=VALUE"),
@@ -111,9 +121,7 @@ def test_backend_options_are_sorted_by_backend() -> None:
         (["--shutdown-delay-secs", "90000"], "--shutdown-delay-secs", "less than or equal to 86400"),
         (["--model-load-timeout-secs", "inf"], "--model-load-timeout-secs", "finite"),
         (["--model-config-name", "../x"], "--model-config-name", "name of a file in configs/"),
-        (["--grpc-keepalive-time", "0"], "--grpc-keepalive-time", "greater than or equal to 1"),
         (["--grpc-infer-response-compression-level", "most"], "--grpc-infer-response-compression-level", "'medium'"),
-        (["--id", ""], "--id", "at least 1 character"),
     ],
 )
 def test_a_bad_value_is_told_with_its_flag_what_was_got_and_what_is_expected(
@@ -140,8 +148,59 @@ def test_metrics_are_served_where_http_is_unless_they_have_an_address_of_their_o
 
 
 def test_every_mistake_has_a_line_of_its_own() -> None:
-    lines = complaint("--grpc-port=a", "--http-port=b", "--id=").splitlines()
-    assert [line.partition(":")[0] for line in lines] == ["--grpc-port", "--http-port", "--id"]
+    lines = complaint("--grpc-port=a", "--http-port=b", "--log-level=c").splitlines()
+    assert {line.partition(":")[0] for line in lines} == {"--grpc-port", "--http-port", "--log-level"}
+
+
+def test_a_mistake_in_one_place_hides_none_in_another(tmp_path: Path) -> None:
+    file = tmp_path / "naiad.toml"
+    file.write_text("http-prot = 1\n")
+    lines = complaint(
+        "--bogus", "--grpc-port=many", "--grpc-use-ssl", f"--config-file={file}", NAIAD_MODEL_REPOSITORY="[1"
+    ).splitlines()
+    assert sorted(line.split(": ")[0] for line in lines) == sorted([
+        "--bogus", "--grpc-port", "--grpc-use-ssl", f"{file}:1", "NAIAD_MODEL_REPOSITORY",
+    ])  # fmt: skip
+
+
+def test_contradictions_are_told_beside_other_mistakes() -> None:
+    lines = complaint("--grpc-use-ssl", "--load-model=a", "--allow-grpc=0", "--allow-http=0").splitlines()
+    assert [line.partition(":")[0] for line in lines] == [
+        "--grpc-use-ssl", "--load-model", "--allow-grpc=false and --allow-http=false",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("argument", "setting", "expected"),
+    [
+        ("--log-verbose=true", "log_verbose", 1),
+        ("--log-verbose=False", "log_verbose", 0),
+        ("--log-verbose=-1", "log_verbose", 0),
+        ("--model-load-thread-count=0", "model_load_thread_count", 1),
+        ("--grpc-keepalive-time=0", "grpc_keepalive_time", 0),
+        ("--grpc-max-connection-age=-1", "grpc_max_connection_age", 0),
+        ("--id=", "id", "naiad"),
+        ("--metrics-interval-ms=1500.5", "metrics_interval_ms", 1500.5),
+        ("--metrics-interval-ms=0", "metrics_interval_ms", 1),
+        ("--log-file=", "log_file", None),
+        ("--grpc-address=[::1]", "grpc_address", "::1"),
+        ("--http-address=::1", "http_address", "::1"),
+    ],
+)
+def test_what_tritonserver_takes_and_has_a_meaning_is_taken(argument: str, setting: str, expected: object) -> None:
+    assert getattr(parse(argument), setting) == expected
+
+
+def test_a_repository_that_is_empty_is_refused_beside_one_that_is_not() -> None:
+    assert complaint("--model-repository=/m", "--model-repository=").startswith("--model-repository: got ''")
+
+
+def test_where_a_setting_stands_is_known(tmp_path: Path) -> None:
+    file = tmp_path / "naiad.toml"
+    file.write_text("model-repository = '/models'\n")
+    settings = parse(f"--config-file={file}", NAIAD_LOG_FILE="x")
+    assert settings.origin("model_repository") == f"{file}:1: model-repository"
+    assert (settings.origin("log_file"), settings.origin("grpc_port")) == ("NAIAD_LOG_FILE", "--grpc-port")
 
 
 @pytest.mark.parametrize(
@@ -149,6 +208,7 @@ def test_every_mistake_has_a_line_of_its_own() -> None:
     [
         (["--load-model=a"], "--model-control-mode=explicit"),
         (["--model-control-mode=explicit", "--load-model=*", "--load-model=a"], "* alone"),
+        (["--model-control-mode=explicit"], "expected --load-model beside it"),
         (["--allow-grpc=false", "--allow-http=0"], "nothing would be served"),
     ],
 )
@@ -158,7 +218,10 @@ def test_settings_that_contradict_each_other_are_told(arguments: list[str], told
 
 @pytest.mark.parametrize(
     ("arguments", "named"),
-    [(["--allow-grpc=false"], "--allow-grpc"), (["--model-control-mode=explicit"], "--model-control-mode")],
+    [
+        (["--allow-grpc=false"], "--allow-grpc"),
+        (["--model-control-mode=explicit", "--load-model=a"], "--model-control-mode"),
+    ],
 )
 def test_what_starts_with_less_than_it_may_seem_is_warned_about(arguments: list[str], named: str) -> None:
     (warning,) = parse(*arguments).warnings

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from naiad.settings import BadSettings, Settings
@@ -103,6 +105,41 @@ def test_a_value_that_asks_for_nothing_is_accepted_without_a_word(argument: str)
 def test_a_boolean_that_is_neither_is_told(foreign: Foreign) -> None:
     with pytest.raises(BadSettings, match=f"--{foreign.name}: got 'maybe', expected true or false"):
         parse(f"--{foreign.name}=maybe")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--grpc-use-ssl=true", "--grpc-use-ssl=false"],
+        ["--grpc-use-ssl=perhaps", "--grpc-use-ssl=false"],
+        ["--trace-level=TIMESTAMPS", "--trace-level=OFF"],
+        ["--rate-limit=execution_count", "--rate-limit=off"],
+    ],
+)
+def test_of_a_flag_given_twice_only_the_last_is_judged(arguments: list[str]) -> None:
+    assert parse(*arguments).warnings == ()
+
+
+def test_what_a_higher_place_takes_back_is_not_judged(tmp_path: Path) -> None:
+    file = tmp_path / "naiad.toml"
+    file.write_text("model-namespacing = true\ncache-config = ['local,size=1']\n")
+    environment = {"NAIAD_GRPC_USE_SSL": "true", "NAIAD_MODEL_NAMESPACING": "0", "NAIAD_CONFIG_FILE": str(file)}
+    (warning,) = Settings.parse(["--grpc-use-ssl=false", "--cache-config=redis,host=a"], environment).warnings
+    assert warning.startswith("--cache-config has no effect")
+    with pytest.raises(BadSettings, match="--grpc-use-ssl: got 'true'"):
+        Settings.parse(["--grpc-use-ssl=true"], {"NAIAD_GRPC_USE_SSL": "false"})
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--http-restricted-api=model-repository:key=value", "--http-restricted-api="],
+        ["--grpc-restricted-protocol=", "--grpc-restricted-protocol=health:key=value"],
+    ],
+)
+def test_of_a_flag_that_may_be_repeated_every_value_is_judged(arguments: list[str]) -> None:
+    with pytest.raises(BadSettings, match=r":key=value', which cannot be honoured"):
+        parse(*arguments)
 
 
 def test_a_bare_boolean_asks_for_it() -> None:

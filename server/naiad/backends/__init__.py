@@ -7,14 +7,15 @@ it. Each module has a function `gpus`, which tells the ordinals that its framewo
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from types import MappingProxyType, ModuleType
 from typing import NamedTuple
 
-from naiad.backends import plans
+from naiad.backends import onnxruntime_parameters, plans
 from naiad.core.backend import Backend
+from naiad.core.config import ModelConfig
 from naiad.core.problems import InvalidConfig, Problem
 
 _NONE: Mapping[str, str] = MappingProxyType({})
@@ -82,6 +83,12 @@ def gpus(name: str) -> tuple[int, ...]:
     except InvalidConfig:
         return ()
     return found
+
+
+def doubts(config: ModelConfig) -> Iterator[Problem]:
+    """Warnings about what a completed config says to its backend and the backend takes no notice of."""
+    if config.backend == "onnxruntime":
+        yield from onnxruntime_parameters.doubts(config)
 
 
 def _load(entry: _Entry) -> ModuleType:

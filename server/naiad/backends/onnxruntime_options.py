@@ -30,6 +30,7 @@ _Choice = TypeVar("_Choice")
 
 INTRA_OP, INTER_OP, MAX_BATCH_SIZE = "intra_op_thread_count", "inter_op_thread_count", "default-max-batch-size"
 
+LARGEST = 2**31 - 1
 _SILENT = 4
 _LEVELS = {
     -1: onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC,
@@ -46,11 +47,11 @@ _CUDA = {
 
 
 def settings(written: Mapping[str, str]) -> dict[str, int]:
-    """The settings that are known; InvalidArgument for a value that is no whole number."""
+    """The settings that are known; InvalidArgument for a value that is no whole number up to LARGEST."""
     for key in written.keys() - {INTRA_OP, INTER_OP, MAX_BATCH_SIZE}:
         _warn(key)
     return {
-        key: _whole(value, f"--backend-config=onnxruntime,{key}")
+        key: _whole(value, f"onnxruntime,{key}")
         for key, value in written.items()
         if key in (INTRA_OP, INTER_OP, MAX_BATCH_SIZE)
     }
@@ -66,9 +67,9 @@ def _warn(key: str) -> None:
 
 
 def _whole(written: str, place: str) -> int:
-    if written.isascii() and written.isdigit():
+    if written.isascii() and written.isdigit() and int(written) <= LARGEST:
         return int(written)
-    raise InvalidArgument(f"{place}, got '{written}', expected a whole number")
+    raise InvalidArgument(f"{place}: got '{written}', expected a whole number from 0 to {LARGEST}")
 
 
 def asked_threads(config: ModelConfig, wide: Mapping[str, int], cores: int) -> Threads | None:

@@ -27,8 +27,8 @@ class Asked:
 
 
 def left_out(config: ModelConfig, locate: Locate) -> Iterator[Problem]:
-    """What a config does not say and would have to where nothing is filled in."""
-    written = {"backend": config.backend or config.platform, "input": config.inputs, "output": config.outputs}
+    """What a config does not say and would have to where nothing is filled in: what the names of files do not tell."""
+    written = {"input": config.inputs, "output": config.outputs}
     for field, value in written.items():
         if not value:
             yield Problem(

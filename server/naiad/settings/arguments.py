@@ -9,24 +9,18 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Collection, Sequence
 
-from naiad.settings.given import BadSettings, Flag, Flags, Given, unknown
+from naiad.settings.given import BadSettings, Flag, Flags, Given, Source, unknown
 
 
-def from_arguments(arguments: Sequence[str], flags: Flags, own: Collection[str]) -> list[Given]:
-    """What a command line gives, in its order. own: names that tritonserver does not have.
-
-    Raises BadSettings with all that is wrong.
-    """
+def from_arguments(arguments: Sequence[str], flags: Flags, own: Collection[str]) -> Source:
+    """What a command line gives. own: names that tritonserver does not have."""
     rest = deque(arguments)
-    found: list[Given] = []
-    mistakes: list[str] = []
+    found = Source.empty()
     while rest:
         try:
-            found.append(_next(rest, flags, own))
+            found.given.append(_next(rest, flags, own))
         except BadSettings as error:
-            mistakes.append(str(error))
-    if mistakes:
-        raise BadSettings("\n".join(mistakes))
+            found.mistakes.append(str(error))
     return found
 
 

@@ -14,18 +14,25 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from naiad.observability.logs import Level
 from naiad.settings.kinds import (
-    LONGEST_MS,
+    SERVER_NAME,
     BackendOption,
     Compression,
     ConfigName,
     ControlMode,
     Count,
     Directory,
+    Host,
+    Interval,
+    LogFile,
     LogFormat,
     MetricsOption,
     Milliseconds,
+    MillisecondsOrNever,
     Port,
     Seconds,
+    ServerName,
+    Threads,
+    Verbosity,
 )
 
 
@@ -62,14 +69,14 @@ class Repository(Group):
         False, description="Be ready only while every model is; otherwise once the first pass of loading has ended."
     )
     disable_auto_complete_config: bool = Field(
-        False, description="Demand configs that name their backend, inputs and outputs, instead of completing them."
+        False, description="Demand configs that name their inputs and outputs, instead of completing them."
     )
     model_config_name: ConfigName | None = Field(
         None,
         title="NAME",
         description="Read configs/NAME.pbtxt of each model that has it instead of its config.pbtxt.",
     )
-    model_load_thread_count: int = Field(4, ge=1, le=256, description="How many versions load at the same time.")
+    model_load_thread_count: Threads = Field(4, description="How many versions load at the same time; 0 is 1.")
     model_load_retry_count: int = Field(
         0, ge=0, le=1000, description="How often the load of a version is tried again after it failed."
     )
@@ -89,7 +96,7 @@ class Grpc(Group):
     heading = "gRPC"
 
     allow_grpc: bool = Field(True, description="Serve gRPC.")
-    grpc_address: str = Field("127.0.0.1", title="HOST", description="Address to serve gRPC on.")
+    grpc_address: Host = Field("127.0.0.1", description="Address to serve gRPC on.")
     grpc_port: Port = Field(8001, description="Port to serve gRPC on; 0 takes any free one.")
     reuse_grpc_port: bool = Field(
         False, description="Let other servers listen on the same port, if they allow it too; they share the clients."
@@ -100,7 +107,9 @@ class Grpc(Group):
     grpc_infer_response_compression_level: Compression = Field(
         "none", description="How much to compress what is sent to clients that can take it."
     )
-    grpc_keepalive_time: Milliseconds = Field(60_000, description="How long a connection may be silent before a ping.")
+    grpc_keepalive_time: MillisecondsOrNever = Field(
+        60_000, description="How long a connection may be silent before a ping; 0: there are none."
+    )
     grpc_keepalive_timeout: Milliseconds = Field(
         20_000, description="How long a ping may stay unanswered before its connection is closed."
     )
@@ -114,12 +123,9 @@ class Grpc(Group):
     grpc_http2_max_ping_strikes: Count = Field(
         2, description="How many bad pings end a client's connection; 0: any number may come."
     )
-    grpc_max_connection_age: int = Field(
+    grpc_max_connection_age: MillisecondsOrNever = Field(
         3_600_000,
-        ge=0,
-        le=LONGEST_MS,
-        title="MILLISECONDS",
-        description="How long a connection may last before its client is told to make another; 0: for ever.",
+        description="How long a connection may last before its client is told to make another; 0 or -1: for ever.",
     )
     grpc_max_connection_age_grace: Milliseconds = Field(
         60_000, description="How long the calls of a connection that is too old may go on."
@@ -129,8 +135,8 @@ class Grpc(Group):
 class Http(Group):
     heading = "HTTP"
 
-    allow_http: bool = Field(True, description="Serve HTTP.")
-    http_address: str = Field("127.0.0.1", title="HOST", description="Address to serve HTTP on.")
+    allow_http: bool = Field(True, description="Serve HTTP: the server's health; inference is not served there yet.")
+    http_address: Host = Field("127.0.0.1", description="Address to serve HTTP on.")
     http_port: Port = Field(8000, description="Port to serve HTTP on; 0 takes any free one.")
     reuse_http_port: bool = Field(False, description="Let other servers listen on the same port, as for gRPC.")
 
@@ -139,14 +145,13 @@ class Metrics(Group):
     heading = "Metrics"
 
     allow_metrics: bool = Field(True, description="Serve metrics for Prometheus.")
-    metrics_address: str = Field(
+    metrics_address: Host = Field(
         default_factory=lambda given: given["http_address"],
-        title="HOST",
         description="Address to serve metrics on. Default: that of HTTP.",
     )
     metrics_port: Port = Field(8002, description="Port to serve metrics on; 0 takes any free one.")
-    metrics_interval_ms: Milliseconds = Field(
-        2000, description="How old the figures of processors, memory and GPUs may get."
+    metrics_interval_ms: Interval = Field(
+        2000, description="How old the figures of processors, memory and GPUs may get; less than 1 is 1."
     )
     allow_cpu_metrics: bool = Field(True, description="Have metrics of processors and memory.")
     allow_gpu_metrics: bool = Field(True, description="Have metrics of GPUs, where there are any.")
@@ -159,16 +164,15 @@ class Logging(Group):
     heading = "Logging"
 
     log_level: Level = Field("info", description="The least level to log.")
-    log_verbose: Count = Field(0, description="1 and more: log at level debug, whatever --log-level says.")
+    log_verbose: Verbosity = Field(0, description="1 and more: log at level debug, whatever --log-level says.")
     log_info: bool = Field(True, description="Log what has the level info.")
     log_warning: bool = Field(True, description="Log what has the level warning.")
     log_error: bool = Field(True, description="Log what has the level error.")
     log_format: LogFormat = Field(
         "text", description="Lines to read, or one JSON object on each. tritonserver's default and ISO8601 are text."
     )
-    log_file: Path | None = Field(
+    log_file: LogFile = Field(
         None,
-        title="FILE",
         description="Append the log to a file, instead of writing it to the standard error. It is kept open: rotate "
         "it by copying and truncating.",
     )
@@ -197,11 +201,13 @@ class Server(Group):
     config_file: Path | None = Field(
         None, title="FILE", description="A TOML file of settings; what the environment or a flag says wins over it."
     )
-    id: str = Field("naiad", min_length=1, title="NAME", description="The name of the server in its metadata.")
+    id: ServerName = Field(SERVER_NAME, description="The name of the server in its metadata.")
     shutdown_delay_secs: Seconds = Field(
         0, description="How long to serve on after SIGTERM, for load balancers to notice."
     )
-    exit_timeout_secs: Seconds = Field(30, description="How long stopping may take before the process just ends.")
+    exit_timeout_secs: Seconds = Field(
+        30, description="How long stopping may take before the process just ends; less than 1 is 1."
+    )
 
 
 GROUPS: tuple[type[Group], ...] = (Repository, Grpc, Http, Metrics, Logging, Limits, Server)

@@ -8,39 +8,47 @@ from __future__ import annotations
 import re
 import tomllib
 from pathlib import Path
+from typing import Any
 
-from naiad.settings.given import BadSettings, Flags, Given, unknown
+from naiad.settings.given import BadSettings, Flags, Given, Source, unknown
 
 CONFIG_FILE = "config-file"
 """The setting that names the file, which the file itself cannot have."""
 
 
-def from_file(path: Path, origin: str, flags: Flags) -> list[Given]:
-    """What a file gives. origin: who names the file. Raises BadSettings with all that is wrong, line by line."""
-    content = _read(path, origin)
+def from_file(named: str, origin: str, flags: Flags) -> Source:
+    """What a file gives. origin: who names the file."""
+    found = Source.empty()
     try:
-        table = tomllib.loads(content)
-    except tomllib.TOMLDecodeError as error:
-        raise BadSettings(f"{path}: expected TOML: {error}") from None
-    found: list[Given] = []
-    mistakes: list[str] = []
+        content, table = _read(named, origin)
+    except BadSettings as error:
+        found.mistakes.append(str(error))
+        return found
     for key, value in table.items():
+        origin = f"{named}{_line(content, key)}: {key}"
+        twin = key.replace("-", "_")
+        if twin != key and twin in table:
+            found.mistakes.append(f"{origin}: {twin} is the same, expected one of them")
         try:
-            found.append(_given(key, value, f"{path}{_line(content, key)}: {key}", flags))
+            found.given.append(_given(key, value, origin, flags))
         except BadSettings as error:
-            mistakes.append(str(error))
-    if mistakes:
-        raise BadSettings("\n".join(mistakes))
+            found.mistakes.append(str(error))
     return found
 
 
-def _read(path: Path, origin: str) -> str:
+def _read(named: str, origin: str) -> tuple[str, dict[str, Any]]:
+    """The file's text, and what it says as TOML."""
+    if not named:
+        raise BadSettings(f"{origin}: got '', expected a TOML file; without one, leave it out")
     try:
-        return path.read_text(encoding="utf-8")
+        content = Path(named).read_text(encoding="utf-8")
+        return content, tomllib.loads(content)
     except OSError as error:
-        raise BadSettings(f"{origin}: {path} cannot be read: {error.strerror}, expected a TOML file") from None
+        raise BadSettings(f"{origin}: {named} cannot be read: {error.strerror}, expected a TOML file") from None
     except UnicodeDecodeError as error:
-        raise BadSettings(f"{origin}: {path} is not UTF-8, byte {error.start}: expected a TOML file") from None
+        raise BadSettings(f"{origin}: {named} is not UTF-8, byte {error.start}: expected a TOML file") from None
+    except tomllib.TOMLDecodeError as error:
+        raise BadSettings(f"{named}: expected TOML: {error}") from None
 
 
 def _line(content: str, key: str) -> str:

@@ -13,7 +13,7 @@ from naiad.core.spelling import closest
 
 
 class BadSettings(Exception):
-    """Settings cannot be used; the text has one line per mistake."""
+    """Settings cannot be used; the text has one line per mistake. A place's reader raises it for one mistake."""
 
 
 class Flag(NamedTuple):
@@ -28,6 +28,11 @@ class Flag(NamedTuple):
     boolean: bool = False
     repeats: bool = False
 
+    @property
+    def key(self) -> str:
+        """What its values belong to: one setting under all of its names, or a flag that only tritonserver has."""
+        return self.setting or self.name
+
 
 class Given(NamedTuple):
     """One value: a text, or several of a list. origin: where it stands, as a message begins with it."""
@@ -35,6 +40,19 @@ class Given(NamedTuple):
     flag: Flag
     texts: tuple[str, ...]
     origin: str
+
+
+class Source(NamedTuple):
+    """What one place gives, in its order; the mistakes in it, and what looks like a setting and is none, by line."""
+
+    given: list[Given]
+    mistakes: list[str]
+    warnings: list[str]
+
+    @classmethod
+    def empty(cls) -> Source:
+        """A place that nothing has been read from yet."""
+        return cls([], [], [])
 
 
 Flags = Mapping[str, Flag]

@@ -43,9 +43,12 @@ def _group(heading: str, fields: dict[str, FieldInfo]) -> str:
 
 
 def _setting(name: str, field: FieldInfo) -> str:
-    flag = f"  --{name.replace('_', '-')} {value_of(field)}"
     text = f"{meaning_of(name, field)} {default_of(field)}".rstrip()
-    return f"{flag}\n{textwrap.fill(text, WIDTH, initial_indent=INDENT, subsequent_indent=INDENT)}"
+    return f"  --{name.replace('_', '-')} {value_of(field)}\n{_indented(text)}"
+
+
+def _indented(text: str) -> str:
+    return textwrap.fill(text, WIDTH, initial_indent=INDENT, subsequent_indent=INDENT, break_on_hyphens=False)
 
 
 def meaning_of(name: str, field: FieldInfo) -> str:
@@ -78,7 +81,5 @@ def _foreign() -> str:
     for verdict in Verdict:
         names = " ".join(f"--{each.name}" for each in FOREIGN if each.verdict is verdict)
         lines.append(f"  {verdict.value}:")
-        lines.append(
-            textwrap.fill(names, WIDTH, initial_indent=INDENT, subsequent_indent=INDENT, break_on_hyphens=False)
-        )
+        lines.append(_indented(names))
     return "\n".join(lines)

@@ -1,11 +1,13 @@
 """What values look like: the types of settings, and what is checked of those that no type describes.
 
-A check raises ValueError with what it expected; who knows where the value stands says that, and what was got.
+A check raises ValueError with what it expected; who knows where the value stands says that, and what was got. A value
+that tritonserver takes and that has a meaning here is taken, whatever else its type would allow.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -14,16 +16,13 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from naiad.observability import metrics_config
 
 LONGEST_SECS = 86_400
-LONGEST_MS = 2**31 - 1
+LONGEST_MS = LARGEST = 2**31 - 1
 MAX_BATCH_SIZE = "default-max-batch-size"
 """The one option of backends that may be given for all of them."""
+SERVER_NAME = "naiad"
+"""What the server calls itself unless it is told."""
 
 _CLOUD = re.compile(r"(\w+)://")
-
-Port = Annotated[int, Field(ge=0, le=65535, title="PORT")]
-Seconds = Annotated[float, Field(ge=0, le=LONGEST_SECS, allow_inf_nan=False, title="SECONDS")]
-Milliseconds = Annotated[int, Field(ge=1, le=LONGEST_MS, title="MILLISECONDS")]
-Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
 
 
 def _lower(text: object) -> object:
@@ -35,17 +34,55 @@ def _text_format(text: object) -> object:
     return "text" if text in ("default", "ISO8601") else text
 
 
+def _least(smallest: float) -> Callable[[object], object]:
+    """Take what is less as `smallest`."""
+
+    def at_least(value: object) -> object:
+        try:
+            return smallest if float(str(value)) < smallest else value
+        except ValueError:
+            return value
+
+    return at_least
+
+
+def _verbosity(level: object) -> object:
+    """A number, or a boolean, which tritonserver takes too."""
+    return {"true": 1, "false": 0}.get(str(level).lower(), level)
+
+
+def _absent(text: object) -> object:
+    """The empty text, which a chart without a value leaves, as none."""
+    return None if text == "" else text
+
+
+def _named(name: object) -> object:
+    return name or SERVER_NAME
+
+
+def _host(address: str) -> str:
+    """Without the brackets that an IPv6 address has beside a port. The empty one would mean every interface."""
+    bare = address[1:-1] if address.startswith("[") and address.endswith("]") else address
+    if not bare:
+        raise ValueError("expected a host or an address, such as 127.0.0.1, or 0.0.0.0 for every interface")
+    return bare
+
+
 def _backend_option(option: str) -> str:
     backend, comma, rest = option.partition(",")
     key, equals, value = (rest if comma else option).partition("=")
-    of_all = not comma and key == MAX_BATCH_SIZE and value.isascii() and value.isdigit()
-    if not of_all and not (backend and comma and key and equals):
+    if not comma and key == MAX_BATCH_SIZE and equals:
+        if not (value.isascii() and value.isdigit() and int(value) <= LARGEST):
+            raise ValueError(f"expected {MAX_BATCH_SIZE}=N with a whole number from 0 to {LARGEST}")
+    elif not (backend and comma and key and equals):
         raise ValueError(f"expected BACKEND,KEY=VALUE, or {MAX_BATCH_SIZE}=N for all backends")
     return option
 
 
 def _directory(root: object) -> object:
-    """Refuse what names a cloud's storage: taken for a path it would only be said not to exist."""
+    """Refuse what is no path: it would be said not to exist, or be the directory that the server is started in."""
+    if root == "":
+        raise ValueError("expected a directory of models; the one that the server is started in is '.'")
     if isinstance(root, str) and (cloud := _CLOUD.match(root)):
         raise ValueError(
             f"expected a directory: models in storage of {cloud[1]}:// are not fetched yet, mount or copy them"
@@ -70,6 +107,19 @@ def _config_name(name: str) -> str:
     return name
 
 
+Port = Annotated[int, Field(ge=0, le=65535, title="PORT")]
+Seconds = Annotated[float, Field(ge=0, le=LONGEST_SECS, allow_inf_nan=False, title="SECONDS")]
+Milliseconds = Annotated[int, Field(ge=1, le=LONGEST_MS, title="MILLISECONDS")]
+MillisecondsOrNever = Annotated[int, Field(ge=0, le=LONGEST_MS, title="MILLISECONDS"), BeforeValidator(_least(0))]
+Interval = Annotated[
+    float, Field(ge=1, le=LONGEST_MS, allow_inf_nan=False, title="MILLISECONDS"), BeforeValidator(_least(1))
+]
+Count = Annotated[int, Field(ge=0, le=LARGEST)]
+Threads = Annotated[int, Field(ge=1, le=256), BeforeValidator(_least(1))]
+Verbosity = Annotated[int, Field(ge=0, le=LARGEST), BeforeValidator(_least(0)), BeforeValidator(_verbosity)]
+Host = Annotated[str, Field(title="HOST"), AfterValidator(_host)]
+ServerName = Annotated[str, Field(title="NAME"), BeforeValidator(_named)]
+LogFile = Annotated[Path | None, Field(title="FILE"), BeforeValidator(_absent)]
 ControlMode = Annotated[Literal["none", "poll", "explicit"], BeforeValidator(_lower), AfterValidator(_control_mode)]
 Compression = Annotated[Literal["none", "low", "medium", "high"], BeforeValidator(_lower)]
 LogFormat = Annotated[Literal["text", "json"], BeforeValidator(_text_format)]

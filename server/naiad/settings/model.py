@@ -13,17 +13,22 @@ from naiad.observability.logs import Level
 from naiad.settings import tritonserver
 from naiad.settings.fields import Grpc, Http, Limits, Logging, Metrics, Repository, Server
 from naiad.settings.given import BadSettings, Flag, Given
-from naiad.settings.sources import gather
+from naiad.settings.sources import Gathered, gather
 
 
 class Settings(Server, Limits, Logging, Metrics, Http, Grpc, Repository):
     """All settings of a process. warnings: what was asked for and has no effect, one line each."""
 
     _warnings: tuple[str, ...] = PrivateAttr(())
+    _origins: dict[str, str] = PrivateAttr(default_factory=dict)
 
     @property
     def warnings(self) -> tuple[str, ...]:
         return self._warnings
+
+    def origin(self, setting: str) -> str:
+        """Where a setting's value stands, as a message begins with it; its flag where nobody has given one."""
+        return self._origins.get(setting, f"--{setting.replace('_', '-')}")
 
     @classmethod
     def parse(cls, arguments: Sequence[str], environment: Mapping[str, str] | None = None) -> Self:
@@ -38,14 +43,18 @@ class Settings(Server, Limits, Logging, Metrics, Http, Grpc, Repository):
         try:
             settings = cls.model_validate(values)
         except ValidationError as error:
-            mistakes = [each for each in error.errors() if each["type"] != "default_factory_not_called"]
-            raise BadSettings("\n".join(_line(each, gathered.values) for each in mistakes)) from None
-        _raise_contradictions(settings)
-        return settings.warned(*gathered.warnings, *_warnings(settings))
+            found = [each for each in error.errors() if each["type"] != "default_factory_not_called"]
+            raise BadSettings(
+                "\n".join([*gathered.mistakes, *(_line(each, gathered.values) for each in found)])
+            ) from None
+        if mistakes := [*gathered.mistakes, *_contradictions(settings)]:
+            raise BadSettings("\n".join(mistakes))
+        return settings.known_from(gathered)
 
-    def warned(self, *warnings: str) -> Self:
-        """These settings with further warnings."""
-        self._warnings += warnings
+    def known_from(self, gathered: Gathered) -> Self:
+        """These settings with what is known of where they come from."""
+        self._warnings = (*gathered.warnings, *_warnings(self))
+        self._origins = {name: given.origin for name, given in gathered.values.items()}
         return self
 
     @property
@@ -100,16 +109,19 @@ def _line(mistake: Any, given: Mapping[str, Given]) -> str:
     return f"{given[setting].origin}: got {mistake['input']!r}, {text.partition(', unable to')[0]}"
 
 
-def _raise_contradictions(settings: Settings) -> None:
+def _contradictions(settings: Settings) -> Iterator[str]:
     explicit = settings.model_control_mode == "explicit"
     if settings.load_model and not explicit:
-        raise BadSettings(
-            "--load-model: expected --model-control-mode=explicit beside it; without, all models are loaded"
+        yield "--load-model: expected --model-control-mode=explicit beside it; without, all models are loaded"
+    if explicit and not settings.load_model:
+        yield (
+            "--model-control-mode=explicit: expected --load-model beside it, MODEL or *: loading by request is not "
+            "available yet, nothing would ever be served"
         )
     if "*" in settings.load_model and len(settings.load_model) > 1:
-        raise BadSettings("--load-model: got * and other names, expected * alone, which loads all models")
+        yield "--load-model: got * and other names, expected * alone, which loads all models"
     if not (settings.allow_grpc or settings.allow_http):
-        raise BadSettings("--allow-grpc=false and --allow-http=false: expected one of them, nothing would be served")
+        yield "--allow-grpc=false and --allow-http=false: expected one of them, nothing would be served"
 
 
 def _warnings(settings: Settings) -> Iterator[str]:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from enum import Enum
 from typing import NamedTuple
 
-from naiad.settings.given import BadSettings, Flag, Given
+from naiad.settings.given import Flag, Given
 
 YES = frozenset({"true", "on", "1", "yes", "y", "t"})
 NO = frozenset({"false", "off", "0", "no", "n", "f"})
@@ -36,7 +36,21 @@ class Foreign(NamedTuple):
 
     @property
     def flag(self) -> Flag:
-        return Flag(self.name, "", self.boolean)
+        return Flag(self.name, "", self.boolean, self.name in REPEATING)
+
+
+class Judged(NamedTuple):
+    """What becomes of flags that are no settings: one line for each of which something is to be said."""
+
+    warnings: list[str]
+    refusals: list[str]
+
+
+REPEATING = frozenset({
+    "cache-config", "cuda-memory-pool-byte-size", "cuda-virtual-address-size", "grpc-restricted-protocol",
+    "host-policy", "http-restricted-api", "model-load-gpu-limit", "rate-limit-resource", "trace-config",
+})  # fmt: skip
+"""Those that may be given several times, each value beside the others; of the rest the last counts."""
 
 
 ALIASES = {"model-store": "model_repository", "strict-model-config": "disable_auto_complete_config"}
@@ -109,24 +123,20 @@ FOREIGN: tuple[Foreign, ...] = (
 _BY_NAME = {foreign.name: foreign for foreign in FOREIGN}
 
 
-def judge(given: Iterable[Given]) -> list[str]:
-    """The warnings for flags that are no settings, one for each flag. Raises BadSettings with all refusals."""
-    warnings: dict[str, str] = {}
-    refusals: list[str] = []
+def judge(given: Iterable[Given]) -> Judged:
+    """What becomes of flags that are no settings; each comes once, with the values that count."""
+    judged = Judged([], [])
     for flag, texts, origin in given:
         foreign = _BY_NAME[flag.name]
-        value = ",".join(texts)
-        if foreign.boolean and value.lower() not in YES | NO:
-            refusals.append(f"{origin}: got {value!r}, expected true or false")
-        elif _asks_for_nothing(foreign, value):
-            continue
-        elif foreign.verdict is Verdict.REFUSED:
-            refusals.append(f"{origin}: got {value!r}, which cannot be honoured: {foreign.why}")
-        elif foreign.verdict is Verdict.NO_EFFECT:
-            warnings[flag.name] = f"{origin} has no effect: {foreign.why}"
-    if refusals:
-        raise BadSettings("\n".join(refusals))
-    return list(warnings.values())
+        wrong = [text for text in texts if foreign.boolean and text.lower() not in YES | NO]
+        asking = [text for text in texts if not _asks_for_nothing(foreign, text)]
+        if wrong:
+            judged.refusals.append(f"{origin}: got {wrong[0]!r}, expected true or false")
+        elif asking and foreign.verdict is Verdict.REFUSED:
+            judged.refusals.append(f"{origin}: got {asking[0]!r}, which cannot be honoured: {foreign.why}")
+        elif asking and foreign.verdict is Verdict.NO_EFFECT:
+            judged.warnings.append(f"{origin} has no effect: {foreign.why}")
+    return judged
 
 
 def _asks_for_nothing(foreign: Foreign, value: str) -> bool:
