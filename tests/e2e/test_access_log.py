@@ -131,7 +131,7 @@ def test_the_times_are_those_of_the_request(serve: Callable[..., Server], access
     for line in (first, second):
         assert int(line["compute_us"]) >= RUN_MS * 1000
         assert int(line["total_us"]) >= int(line["compute_us"]) + int(line["queue_us"])
-    assert int(first["queue_us"]) < RUN_MS * 1000 <= int(second["total_us"]) - int(second["compute_us"])
+    assert int(first["queue_us"]) < int(second["queue_us"])
 
 
 def test_what_a_client_sends_forges_no_line(serve: Callable[..., Server], access_log: Path) -> None:
