@@ -17,7 +17,7 @@ def described(today: date) -> str:
     """One line: date, processor, system, and the versions that matter."""
     packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     return (
-        f"{today.isoformat()}: {os.cpu_count()} cores of {_processor()}, {platform.system()} {platform.release()}, "
+        f"{today.isoformat()}: {os.cpu_count()} cores of {_processor()}, {platform.system()}, "
         f"Python {platform.python_version()}, Naiad {naiad.__version__}, {packages}"
     )
 

@@ -26,7 +26,7 @@ NAIAD = "Naiad over grpc.aio"
 BUDGET, LARGE_FLOP = 0.95, 1e9
 """The least part of the bare loop's throughput that Naiad must reach, for models of at least so many operations."""
 MAX_BATCH = 16
-"""What the convolution nets' configs allow: their bare loop is as fast from 1 row on, and 16 share one reply's cost."""
+"""What the convolution nets' configs allow: their bare loop gains nothing by more, and answers only wait longer."""
 HEAD = ("bare onnxruntime loop", "rows/s median", "best", "CPU us/row median")
 
 
@@ -71,8 +71,7 @@ def _conv(gflop: float, options: Options) -> Section:
 
 
 def _measured(network: Network, options: Options, peers: Sequence[Server] = (), notes: Sequence[str] = ()) -> Section:
-    single, best = (bare.best(network.file, options.seconds / 4, batches) for batches in ((1,), bare.BATCHES))
-    loops: dict[Way, list[Loop]] = {way: [] for way in (single, best)}
+    loops: dict[Way, list[Loop]] = {way: [] for way in bare.fastest(network.file, options.seconds / 4)}
 
     def beside() -> None:
         for way, ran in loops.items():
@@ -81,29 +80,33 @@ def _measured(network: Network, options: Options, peers: Sequence[Server] = (), 
     with servers.naiad(NAIAD, network.repository) as naiad:
         targets = [Target(server, network.name, network.shape) for server in (naiad, *peers)]
         rows = load.measured(targets, options, beside=beside)
+    best = max(loops, key=lambda way: _median(loops[way]))
     told = f"{flops.counted(network.file) / 1e6:.4g} MFLOP for a row; the bare loop is fastest with {best}."
     return Section(
         network.title,
         [told, *notes],
         [_loops(loops), load.table(rows[t.server.name, c] for c in load.CONCURRENCIES for t in targets)],
-        _budgets(network, [rows[NAIAD, one] for one in load.CONCURRENCIES], loops[best]),
+        _budgets(network, [rows[NAIAD, one] for one in load.CONCURRENCIES], _median(loops[best])),
     )
 
 
 def _loops(loops: Mapping[Way, Sequence[Loop]]) -> Table:
     rows = []
     for way, ran in loops.items():
-        rates = [one.per_second for one in ran]
         cpu = statistics.median(one.cpu_us for one in ran)
-        rows.append((str(way), figure(statistics.median(rates)), figure(max(rates)), figure(cpu)))
+        rows.append((str(way), figure(_median(ran)), figure(max(one.per_second for one in ran)), figure(cpu)))
     return Table(HEAD, rows)
 
 
-def _budgets(network: Network, rows: Sequence[Row], loops: Sequence[Loop]) -> list[Budget]:
+def _median(loops: Sequence[Loop]) -> float:
+    """Rows per second."""
+    return statistics.median(loop.per_second for loop in loops)
+
+
+def _budgets(network: Network, rows: Sequence[Row], bare_rate: float) -> list[Budget]:
     """The budget for large models, by medians, at the concurrency that suits Naiad best."""
     if flops.counted(network.file) < LARGE_FLOP:
         return []
-    bare_rate = statistics.median(loop.per_second for loop in loops)
     most = max(rows, key=lambda row: row.median("per_second"))
     rate = most.median("per_second")
     client = rate * most.median("client_us") / 1e6 / (os.cpu_count() or 1)

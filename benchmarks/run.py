@@ -37,6 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = replace(QUICK if given.quick else DEFAULT, others=tuple(given.other))
     chosen = {name: value for name in ("rounds", "seconds") if (value := getattr(given, name)) is not None}
     options = replace(options, **chosen)
+    if given.markdown:
+        report.replaced(given.markdown.read_text(), "")  # a page without a place for them is refused before the work
     measured_on = machine.described(datetime.now(UTC).date())
     print(measured_on, flush=True)
     sections = []

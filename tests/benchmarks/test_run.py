@@ -26,6 +26,16 @@ def test_the_page_has_the_figures_that_were_printed(tmp_path: Path, capsys: pyte
     assert numbers(printed) == numbers(page.read_text().partition(BEGIN)[2])
 
 
+def test_a_page_without_a_place_for_figures_is_refused_before_anything_is_measured(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("# Page\n")
+    with pytest.raises(ValueError, match="no part between"):
+        run.main(["--quick", "--only", "codec", "--markdown", str(page)])
+    assert capsys.readouterr().out == ""
+
+
 def test_sections_run_in_the_order_that_was_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
     run.main(["--quick", "--only", "runtime,codec"])
     titles = re.findall(r"^== (.*)$", capsys.readouterr().out, re.MULTILINE)
