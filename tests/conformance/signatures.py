@@ -60,18 +60,24 @@ INPUTS: tuple[Scenario, ...] = (
         "inputs.too_many",
         "three of two inputs",
         request("simple", FIRST, SECOND, Given("INPUT2", "INT32", [1, 16], ONES)),
-        count(3, "'INPUT0','INPUT1','INPUT2'", ""),
+        bad(
+            f"{ANY}expected 2 inputs but got 3 inputs for model 'simple'. Got input(s) ['INPUT0','INPUT1','INPUT2'], "
+            "but missing required input(s) []. Please provide all required input(s). Leave out ['INPUT2']."
+        ),
         bad(
             f"{ANY}expected 2 inputs but got 3 inputs for model 'simple'. Got input(s) ['INPUT2','INPUT1','INPUT0'], "
             "but missing required input(s) ]. Please provide all required input(s)."
         ),
-        "Triton prints an empty list as `]`, and names in the order of a hash",
+        "Triton prints an empty list as `]`, and names in the order of a hash; Naiad says which to leave out",
     ),
     asks(
         "inputs.wrong_name",
         "an input that the model does not have",
         simple(second=Given("INPUT2", "INT32", [1, 16], ONES)),
-        bad("unexpected inference input 'INPUT2' for model 'simple', expected one of 'INPUT0', 'INPUT1'"),
+        bad(
+            "unexpected inference input 'INPUT2' for model 'simple', expected one of 'INPUT0', 'INPUT1'. "
+            "Did you mean 'INPUT1'?"
+        ),
         bad("unexpected inference input 'INPUT2' for model 'simple'"),
         SAYS_MORE,
     ),
@@ -187,7 +193,9 @@ INPUTS: tuple[Scenario, ...] = (
         "batch.too_large",
         "more rows than max_batch_size",
         add_sub(9),
-        bad(f"{ANY}inference request batch-size must be <= 8 for 'simple', got 9"),
+        bad(
+            f"{ANY}inference request batch-size must be <= 8 for 'simple', got 9. Split the batch into several requests"
+        ),
         TOO_MANY_ROWS,
         SAYS_MORE,
     ),
@@ -195,7 +203,7 @@ INPUTS: tuple[Scenario, ...] = (
         "batch.zero",
         "no row",
         simple(Given("INPUT0", "INT32", [0, 16], b""), Given("INPUT1", "INT32", [0, 16], b"")),
-        bad(f"{ANY}inference request batch-size must be >= 1 for 'simple', got 0"),
+        bad(f"{ANY}inference request batch-size must be >= 1 for 'simple', got 0. Send no request for no rows"),
         bad(f"{ANY}input byte size mismatch for input 'INPUT1' for model 'simple'. Expected 64, got 0"),
         "Triton takes 0 rows for 1 and then misses the bytes of that row",
     ),
@@ -206,7 +214,10 @@ OUTPUTS: tuple[Scenario, ...] = (
         "outputs.unknown",
         "an output that the model does not have",
         simple(outputs=["OUTPUT7"]),
-        bad("unexpected inference output 'OUTPUT7' for model 'simple', expected one of 'OUTPUT0', 'OUTPUT1'"),
+        bad(
+            "unexpected inference output 'OUTPUT7' for model 'simple', expected one of 'OUTPUT0', 'OUTPUT1'. "
+            "Did you mean 'OUTPUT1'?"
+        ),
         UNKNOWN_OUTPUT,
         SAYS_MORE,
     ),
@@ -245,7 +256,9 @@ ORDER: tuple[Scenario, ...] = (
         "order.batch_before_datatype",
         "too many rows of a wrong datatype: the rows are told",
         simple(Given("INPUT0", "FP32", [9, 16], COUNT * 9), Given("INPUT1", "INT32", [9, 16], ONES * 9)),
-        bad(f"{ANY}inference request batch-size must be <= 8 for 'simple', got 9"),
+        bad(
+            f"{ANY}inference request batch-size must be <= 8 for 'simple', got 9. Split the batch into several requests"
+        ),
         TOO_MANY_ROWS,
         SAYS_MORE,
     ),

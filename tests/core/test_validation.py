@@ -73,7 +73,7 @@ WRONG = {
         STRICT,
         (A, B, C),
         ID + "expected 2 inputs but got 3 inputs for model 'm'. Got input(s) ['A','B','C'], but missing required "
-        "input(s) []. Please provide all required input(s).",
+        "input(s) []. Please provide all required input(s). Leave out ['C'].",
     ),
     "too few inputs of which some are optional": Wrong(
         BATCHED,
@@ -91,6 +91,16 @@ WRONG = {
         STRICT,
         (A, B._replace(name="N")),
         "unexpected inference input 'N' for model 'm', expected one of 'A', 'B'",
+    ),
+    "an input of nearly a known name": Wrong(
+        STRICT,
+        (A, B._replace(name="b")),
+        "unexpected inference input 'b' for model 'm', expected one of 'A', 'B'. Did you mean 'B'?",
+    ),
+    "an input of a name too long to be compared": Wrong(
+        STRICT,
+        (A, B._replace(name="B" * 65)),
+        f"unexpected inference input '{'B' * 65}' for model 'm', expected one of 'A', 'B'",
     ),
     "an output of an unknown name": Wrong(
         STRICT,
@@ -140,12 +150,12 @@ WRONG = {
     "a batch that is too large": Wrong(
         STRICT,
         (A._replace(shape=(9, 16)), B._replace(shape=(9, 5, 2))),
-        ID + "inference request batch-size must be <= 8 for 'm', got 9",
+        ID + "inference request batch-size must be <= 8 for 'm', got 9. Split the batch into several requests",
     ),
     "a batch of nothing": Wrong(
         STRICT,
         (A._replace(shape=(0, 16)), B._replace(shape=(0, 5, 2))),
-        ID + "inference request batch-size must be >= 1 for 'm', got 0",
+        ID + "inference request batch-size must be >= 1 for 'm', got 0. Send no request for no rows",
     ),
 }
 

@@ -74,9 +74,9 @@ def test_a_fleet_ends_in_a_count_by_backend(tmp_path: Path) -> None:
     summary = check("--summary", str(tmp_path))
     assert summary.returncode == 1
     assert [line.split() for line in summary.stdout.splitlines()[1:4]] == [
-        ["identity", "22", "-", "-", "-", "-", "-"],
-        ["(unknown)", "-", "-", "-", "1", "-", "-"],
-        ["all", "22", "-", "-", "1", "-", "-"],
+        ["identity", "22", "-", "-", "-", "-", "-", "-", "-"],
+        ["(unknown)", "-", "-", "-", "-", "-", "1", "-", "-"],
+        ["all", "22", "-", "-", "-", "-", "1", "-", "-"],
     ]
 
 

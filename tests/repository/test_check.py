@@ -163,15 +163,17 @@ def test_an_inspection_is_json(tmp_path: Path) -> None:
             "text": "'metric_tags' is not supported yet and is ignored",
             "found": "'metric_tags'",
             "expected": "",
-            "remedy": "Remove 'metric_tags'",
+            "remedy": "Leave it for a server that knows it, or remove 'metric_tags': it changes nothing here",
             "cause": "not yet",
+            "topic": "metric_tags",
             "version": None,
         }
     ]
     assert (model["backend"], model["verdict"]) == ("onnxruntime", "runs with a warning")
     assert told["backends"] == {
         "onnxruntime": {
-            "runs the same": 0, "runs better": 0, "runs with a warning": 1, "to fix": 0, "not yet": 0, "never": 0,
+            "runs the same": 0, "runs better": 0, "runs only here": 0, "runs with a warning": 1, "needs a GPU": 0,
+            "to fix": 0, "not yet": 0, "never": 0,
         }
     }  # fmt: skip
     assert told["reasons"] == [{"verdict": "runs with a warning", "reason": "metric_tags", "models": ["m"]}]
@@ -213,12 +215,12 @@ whole  {root}/whole
 error: {root}/none: {unreadable}, expected a directory of models
   to do: Create it, or give another: '{root}' exists
 
-runs       the same  better  with a warning  to fix  not yet  never
-identity          2       -               -       -        -      -
-(unknown)         -       -               -       1        -      -
-all               2       -               -       1        -      -
+runs       the same  better  only here  with a warning  needs a GPU  to fix  not yet  never
+identity          2       -          -               -            -       -        -      -
+(unknown)         -       -          -               -            -       1        -      -
+all               2       -          -               -            -       1        -      -
 to fix:
-     1  files, directories or the config's text: bad
+     1  config.pbtxt: unknown field 'nmae': bad
 
 3 models, 2 versions to serve, 2 errors, 0 warnings"""
     )
@@ -239,7 +241,7 @@ def test_of_a_large_fleet_only_models_with_findings_are_shown(tmp_path: Path) ->
         "m21",
     ]
     assert "  version 1" not in shown
-    assert "identity        20       -               2       -        -      -" in shown
+    assert "identity        20       -          -               2            -       -        -      -" in shown
     assert "     2  metric_tags: m20, m21" in shown
 
 

@@ -16,7 +16,7 @@ from naiad.core.backend import Backend, Executable, ModelFiles
 from naiad.core.config import Device, DynamicBatching, InstanceGroup, Kind, ModelConfig, QueuePolicy
 from naiad.core.engine import IndexEntry
 from naiad.core.errors import InvalidArgument, NaiadError, NotFound, Unavailable
-from naiad.core.problems import InvalidConfig
+from naiad.core.problems import Cause, InvalidConfig
 from naiad.core.version import Version
 from naiad.repository import publishing
 from naiad.repository.loaders import Loaders
@@ -399,7 +399,9 @@ def test_a_group_that_has_no_place_is_refused(group: InstanceGroup, gpus: tuple[
     (problem,) = caught.value.problems
     assert problem.text == text
     assert problem.found in text
-    assert problem.remedy.startswith("Write ")
+    lacks_gpu = group.kind is Kind.GPU
+    assert problem.remedy.startswith("Serve it where" if lacks_gpu else "Write ")
+    assert problem.cause is (Cause.NO_GPU if lacks_gpu else Cause.MISTAKE)
 
 
 def load(site: Site, count: int, shared: bool) -> Loaded:

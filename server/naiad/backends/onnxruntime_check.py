@@ -42,7 +42,9 @@ def problems(config: ModelConfig, graph: Graph) -> Iterator[Problem]:
 
 def _input_problems(config: ModelConfig, graph: Graph) -> Iterator[Problem]:
     names = {tensor.name for tensor in config.inputs}
-    if missing := [tensor for tensor in graph.inputs if tensor.name not in names]:
+    known = [tensor.name for tensor in (*graph.inputs, *graph.defaults)]
+    misspelt = {closest(name, known) for name in names.difference(known)}
+    if missing := [tensor for tensor in graph.inputs if tensor.name not in names | misspelt]:
         found, expected = f"{len(config.inputs)} inputs", listed(missing)
         text = (
             f"unable to load model '{config.name}', configuration expects {found}, model provides "

@@ -14,7 +14,7 @@ from naiad.backends.onnxruntime_options import cuda_options, session_options
 from naiad.backends.onnxruntime_threads import Threads
 from naiad.core.config import Device, Kind, ModelConfig
 from naiad.core.errors import BackendError
-from naiad.core.problems import InvalidConfig, Problem
+from naiad.core.problems import Cause, InvalidConfig, Problem
 
 CUDA = "CUDAExecutionProvider"
 CPU = "CPUExecutionProvider"
@@ -59,12 +59,13 @@ _REMEDIES = (
 
 
 class _Refusal(NamedTuple):
-    """Why a file cannot be opened."""
+    """Why a file cannot be opened; `topic` in few words, after "a file that"."""
 
     reason: str
     found: str = ""
     expected: str = ""
     remedy: str = ""
+    topic: str = "ONNX Runtime does not run"
 
 
 def open_session(path: Path, config: ModelConfig, device: Device, threads: Threads) -> Any:
@@ -82,8 +83,11 @@ def open_session(path: Path, config: ModelConfig, device: Device, threads: Threa
         text = f"model '{config.name}' cannot be loaded on {device}: {refusal.reason}"
         if isinstance(error, _NOT_THE_FILES_FAULT):
             raise BackendError(text) from error
-        _, found, expected, remedy = refusal
-        raise InvalidConfig([Problem(text, place=str(path), found=found, expected=expected, remedy=remedy)]) from error
+        _, found, expected, remedy, _ = refusal
+        topic = f"a model file that {refusal.topic}"
+        raise InvalidConfig(
+            [Problem(text, place=str(path), found=found, expected=expected, remedy=remedy, topic=topic)]
+        ) from error
     if device.kind is Kind.GPU and CUDA not in session.get_providers():
         reason = "its CUDA provider does not start: are CUDA and cuDNN of its version installed?"
         raise _no_gpu(config, device, reason, "Install CUDA and cuDNN of the version that onnxruntime-gpu wants")
@@ -101,16 +105,21 @@ def _providers(config: ModelConfig, device: Device) -> list[str | tuple[str, dic
 
 def _no_gpu(config: ModelConfig, device: Device, reason: str, remedy: str) -> InvalidConfig:
     text = f"model '{config.name}' is to run on {device}, which ONNX Runtime {onnxruntime.__version__} cannot: {reason}"
-    return InvalidConfig([Problem(text, "instance_group", found="no CUDA provider", expected=CUDA, remedy=remedy)])
+    found, cause = "no CUDA provider", Cause.NO_GPU
+    return InvalidConfig(
+        [Problem(text, "instance_group", found=found, expected=CUDA, remedy=remedy, cause=cause, topic=found)]
+    )
 
 
 def _refusal(path: Path, error: Exception) -> _Refusal:
     text = str(error)
     if not path.is_file():
-        return _Refusal("there is no such file", "no file", "an ONNX model", f"Put the model there, as '{path}'")
+        remedy = f"Put the model there, as '{path}'"
+        return _Refusal("there is no such file", "no file", "an ONNX model", remedy, "is not there")
     if not os.access(path, os.R_OK):
         remedy = f"Let the user that serves (uid {os.geteuid()}) read it: chmod a+r '{path}'"
-        return _Refusal("the file cannot be read: Permission denied", "Permission denied", "an ONNX model", remedy)
+        reason, found = "the file cannot be read: Permission denied", "Permission denied"
+        return _Refusal(reason, found, "an ONNX model", remedy, "cannot be read")
     if isinstance(error, state.InvalidProtobuf) or "No graph was found in the protobuf" in text:
         return _not_a_model(path)
     said = _SOURCE.sub("", _LOADING.sub("", _PREFIX.sub("", text))).strip()
@@ -123,13 +132,14 @@ def _not_a_model(path: Path) -> _Refusal:
     with path.open("rb") as file:
         head = file.read(_HEAD_BYTES)
     if not head:
-        return _Refusal("the file is empty", "the file is empty", "an ONNX model", _COPY)
+        return _Refusal("the file is empty", "the file is empty", "an ONNX model", _COPY, "is empty")
     subject = f"the file ({path.stat().st_size} bytes)"
     for begin, (what, remedy) in _OTHER_FILES.items():
         if head.startswith(begin):
-            return _Refusal(f"{subject} {what}, expected an ONNX model", what, "an ONNX model", remedy)
+            reason, topic = f"{subject} {what}, expected an ONNX model", re.split(r"[,:(]", what)[0].strip()
+            return _Refusal(reason, what, "an ONNX model", remedy, topic)
     found = "is not a complete ONNX model: it is cut short, still being copied, or another kind of file"
-    return _Refusal(f"{subject} {found}", found, "a complete ONNX model", _COPY)
+    return _Refusal(f"{subject} {found}", found, "a complete ONNX model", _COPY, "is not a complete ONNX model")
 
 
 def run_reason(error: Exception) -> str:

@@ -1,7 +1,8 @@
 """What becomes of backends that are not served: which will be, which will not, and what to do instead. Pure.
 
 Nothing is loaded that was built for another server: a backend that is no name of this table is somebody's own shared
-library, unless its name is a slip of the pen.
+library, unless its name is surely a slip of the pen or another name of one. What was meant decides: a misspelt name
+of a backend that is not served is not repaired by writing it well.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from naiad.core.problems import Cause, Problem
-from naiad.core.spelling import closest
+from naiad.core.spelling import SURE, closest
 
 NOT_YET = {
     "pytorch": "Export the model to ONNX (torch.onnx.export) to serve it now",
@@ -36,25 +37,52 @@ NEVER = {
 _ALIASES = {
     "onnx": "onnxruntime", "ort": "onnxruntime", "onnxruntime_onnx": "onnxruntime", "onnx_runtime": "onnxruntime",
     "onnxrt": "onnxruntime", "torch": "pytorch", "libtorch": "pytorch", "pytorch_libtorch": "pytorch",
-    "trt": "tensorrt", "tensorrt_plan": "tensorrt", "tf": "tensorflow", "echo": "identity",
+    "torchscript": "pytorch", "torch_aoti": "pytorch", "trt": "tensorrt", "tensorrt_plan": "tensorrt",
+    "tf": "tensorflow", "tensorflow1": "tensorflow", "tensorflow2": "tensorflow", "trtllm": "tensorrtllm",
+    "tensorrt_llm": "tensorrtllm", "tensorrt-llm": "tensorrtllm", "py": "python",
 }  # fmt: skip
+"""What else people call a backend."""
+_OWN = "Convert the model to ONNX and serve it with onnxruntime: backends built for other servers cannot be loaded"
+_NEVER_GUESSED = ("identity", "custom", "repeat", "square")
+"""Backends for tests, and a word that stands for any: who writes something like it means another backend."""
 
 
 def refusal(name: str, served: Sequence[str], field: str = "backend") -> Problem:
     """Why a backend that is not among those `served` cannot be had, and what to do about it."""
-    found, expected = f"'{name}'", f"one of {', '.join(served)}"
-    if name in NOT_YET:
-        text, remedy = f"backend {found} is not served yet, expected {expected}", NOT_YET[name]
-        return Problem(text, field, found=found, expected=expected, remedy=remedy, cause=Cause.NOT_YET)
-    if name in NEVER:
-        text, remedy = f"backend {found} is not served, expected {expected}", NEVER[name]
-        return Problem(text, field, found=found, expected=expected, remedy=remedy, cause=Cause.NEVER)
-    text = f"unknown backend {found}, expected {expected}"
-    if guess := _meant(name, served):
-        return Problem(text, field, found=found, expected=expected, remedy=f"Write '{guess}'")
-    remedy = f"Serve the model with {expected}: backends built for other servers cannot be loaded"
-    return Problem(text, field, found=found, expected=expected, remedy=remedy, cause=Cause.NEVER)
+    expected = f"one of {', '.join(served)}"
+    meant = name if name in NOT_YET or name in NEVER else _meant(name, served)
+    subject = f"backend '{name}'" if meant in ("", name) else f"backend '{name}' ('{meant}')"
+    if meant in NOT_YET:
+        text, remedy, cause = f"{subject} is not served yet", NOT_YET[meant], Cause.NOT_YET
+    elif meant in NEVER:
+        text, remedy, cause = f"{subject} is not served", NEVER[meant], Cause.NEVER
+    elif meant:
+        text, remedy, cause = f"unknown backend '{name}'", f"Write '{meant}'", Cause.MISTAKE
+    else:
+        text, remedy, cause = f"unknown backend '{name}'", _OWN, Cause.NEVER
+    topic = "" if cause is Cause.MISTAKE else f"backend '{name}'"
+    return Problem(
+        f"{text}, expected {expected}",
+        field,
+        found=f"'{name}'",
+        expected=expected,
+        remedy=remedy,
+        cause=cause,
+        topic=topic,
+    )
 
 
-def _meant(name: str, served: Sequence[str]) -> str | None:
-    return _ALIASES.get(name.lower()) or closest(name, [*served, *NOT_YET, *NEVER])
+def own_platform(platform: str, text: str, expected: str) -> Problem:
+    """Why a platform that nobody knows cannot be had: it is that of somebody's own backend."""
+    topic = f"platform '{platform}'"
+    return Problem(
+        text, "platform", found=f"'{platform}'", expected=expected, remedy=_OWN, cause=Cause.NEVER, topic=topic
+    )
+
+
+def _meant(name: str, served: Sequence[str]) -> str:
+    """The backend that was surely meant, or nothing."""
+    known, lower = (*served, *NOT_YET, *NEVER), name.lower()
+    if lower in known:
+        return lower
+    return _ALIASES.get(lower) or closest(name, [n for n in known if n not in _NEVER_GUESSED], SURE) or ""

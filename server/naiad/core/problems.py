@@ -25,9 +25,13 @@ class Severity(Enum):
 
 
 class Cause(Enum):
-    """Who can do something about an error: the model's owner (MISTAKE), a later version of the server, or nobody."""
+    """Who can do something about an error.
+
+    The model's owner (MISTAKE), another host that has the GPU (NO_GPU), a later version of the server, or nobody.
+    """
 
     MISTAKE = "mistake"
+    NO_GPU = "no GPU"
     NOT_YET = "not yet"
     NEVER = "never"
 
@@ -39,6 +43,7 @@ class Problem:
     text: what is wrong, in the words that users of the protocol know where there are any.
     found, expected: the two sides of it, each as it would stand in a sentence; the text may say them too.
     remedy: what to do, as a sentence without its full stop; empty where there is no telling.
+    topic: what it is about, in few words that are the same for every model; empty where the field says it.
     """
 
     text: str
@@ -49,6 +54,7 @@ class Problem:
     expected: str = ""
     remedy: str = ""
     cause: Cause = Cause.MISTAKE
+    topic: str = ""
 
     @property
     def message(self) -> str:

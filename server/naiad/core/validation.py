@@ -15,6 +15,7 @@ from weakref import WeakValueDictionary
 from naiad.core import strings
 from naiad.core.config import ModelConfig, TensorConfig
 from naiad.core.errors import InvalidArgument
+from naiad.core.spelling import closest
 from naiad.core.types import DataType, InferRequest, Parameter, ResponseHead, Shape, Signature, TensorSpec
 
 LARGE_STRINGS = 64 * 1024
@@ -22,6 +23,9 @@ LARGE_STRINGS = 64 * 1024
 
 NAMES_TOLD = 8
 """Names that an error about an unknown input or output lists."""
+
+LONGEST_GUESSED = 64
+"""Characters of an unknown name up to which it is compared with the known ones."""
 
 _BATCH_HINT = (
     "NOTE: Setting a non-zero max_batch_size in the model config requires a batch dimension to be prepended to "
@@ -155,8 +159,16 @@ def _wrong_inputs(config: ModelConfig, signature: Signature, tag: str) -> Invali
     return InvalidArgument(
         f"{tag}expected {number.format(len(required), len(config.inputs))} but got {len(given)} inputs for model "
         f"'{config.name}'. Got input(s) {_quoted(given)}, but missing required input(s) {_quoted(missing)}. "
-        "Please provide all required input(s)."
+        f"Please provide all required input(s).{_left_out(config, given) if not missing else ''}"
     )
+
+
+def _left_out(config: ModelConfig, given: Sequence[str]) -> str:
+    """What to do about inputs that the model does not have."""
+    known = {tensor.name for tensor in config.inputs}
+    unknown = [name for name in given if name not in known]
+    more = ", ..." if len(unknown) > NAMES_TOLD else ""
+    return f" Leave out {_quoted(unknown[:NAMES_TOLD])}{more}." if unknown else ""
 
 
 def _quoted(names: Iterable[str]) -> str:
@@ -166,8 +178,11 @@ def _quoted(names: Iterable[str]) -> str:
 def _unexpected(side: str, name: str, config: ModelConfig, tensors: Sequence[TensorConfig]) -> InvalidArgument:
     known = ", ".join(f"'{tensor.name}'" for tensor in tensors[:NAMES_TOLD])
     more = f" or {len(tensors) - NAMES_TOLD} others" if len(tensors) > NAMES_TOLD else ""
+    short = len(name) <= LONGEST_GUESSED
+    guess = closest(name, [tensor.name for tensor in tensors[:NAMES_TOLD]]) if short else None
     return InvalidArgument(
         f"unexpected inference {side} '{name}' for model '{config.name}', expected one of {known}{more}"
+        + (f". Did you mean '{guess}'?" if guess else "")
     )
 
 
@@ -215,10 +230,13 @@ def _check_rows(config: ModelConfig, inputs: tuple[TensorSpec, ...], tag: str) -
     rows = inputs[0].shape[0] if inputs else 1
     if rows > config.max_batch_size:
         raise InvalidArgument(
-            f"{tag}inference request batch-size must be <= {config.max_batch_size} for '{config.name}', got {rows}"
+            f"{tag}inference request batch-size must be <= {config.max_batch_size} for '{config.name}', got {rows}. "
+            "Split the batch into several requests"
         )
     if rows == 0:
-        raise InvalidArgument(f"{tag}inference request batch-size must be >= 1 for '{config.name}', got 0")
+        raise InvalidArgument(
+            f"{tag}inference request batch-size must be >= 1 for '{config.name}', got 0. Send no request for no rows"
+        )
     return rows
 
 

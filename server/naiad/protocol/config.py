@@ -76,7 +76,7 @@ def _value(message: pb.ModelConfig, name: str) -> ModelConfig:
         max_batch_size=message.max_batch_size,
         inputs=tuple(_input(tensor) for tensor in message.input),
         outputs=tuple(_output(tensor) for tensor in message.output),
-        version_policy=_version_policy(message.version_policy),
+        version_policy=version_policy(message.version_policy),
         instance_groups=tuple(map(_instance_group, message.instance_group)) or (InstanceGroup(name=name, count=0),),
         dynamic_batching=_dynamic_batching(message.dynamic_batching) if message.HasField("dynamic_batching") else None,
         default_model_filename=message.default_model_filename,
@@ -102,7 +102,8 @@ def _output(tensor: pb.ModelOutput) -> TensorConfig:
     )
 
 
-def _version_policy(policy: pb.ModelVersionPolicy) -> VersionPolicy:
+def version_policy(policy: pb.ModelVersionPolicy) -> VersionPolicy:
+    """Which versions are to be served; of a policy that is sound."""
     match policy.WhichOneof("policy_choice"):
         case "all":
             return VersionPolicy(latest=None)

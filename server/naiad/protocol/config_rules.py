@@ -13,6 +13,9 @@ from naiad.core.problems import Cause, Problem, Severity
 from naiad.protocol.datatypes import FROM_CONFIG
 from naiad.protocol.generated import model_config_pb2 as pb
 
+MANY_INSTANCES = 256
+"""More instances of a group than any machine has use for."""
+
 
 def problems_of(message: pb.ModelConfig, name: str) -> Iterator[Problem]:
     """What is wrong with the config of model `name`, whatever a backend may complete."""
@@ -232,6 +235,15 @@ def _instance_group(group: pb.ModelInstanceGroup, index: int, model: str) -> Ite
         kind = pb.ModelInstanceGroup.Kind.Name(group.kind)
         text, remedy = f"{subject} has kind {kind} but specifies one or more GPUs", "Remove 'gpus', or write KIND_GPU"
         yield Problem(text, f"{path}.gpus", found=f"gpus: {list(group.gpus)}", expected="no 'gpus'", remedy=remedy)
+    if group.count > MANY_INSTANCES:
+        yield Problem(
+            f"{subject} has count {group.count}: so many batches would run at the same time",
+            f"{path}.count",
+            severity=Severity.WARNING,
+            found=str(group.count),
+            expected=f"at most {MANY_INSTANCES}",
+            remedy="Write about as many as there are cores, or fewer: more of them only wait for each other",
+        )
     if group.count < 0:
         yield Problem(
             f"{subject} has count {group.count}: it is taken for the default",

@@ -18,12 +18,13 @@ from naiad.protocol.generated.model_config_pb2 import ModelInstanceGroup
 class _Unserved(NamedTuple):
     """A field, `[]` for every element on the way; it asks for something when it is set, or when it is `value`.
 
-    remedy: what else to do than to remove it.
+    remedy: what else to do than to remove the field; of a `value`, which `written` tells, all that there is to do.
     """
 
     path: str
     value: object = None
     remedy: str = ""
+    written: str = ""
 
 
 _ENSEMBLE = "call its models one after the other from the client, or join their graphs into one ONNX model"
@@ -31,7 +32,7 @@ _ENSEMBLE = "call its models one after the other from the client, or join their 
 
 _CHANGES_ANSWERS = (
     _Unserved("runtime"),
-    _Unserved("platform", "ensemble", _ENSEMBLE),
+    _Unserved("platform", "ensemble", f"C{_ENSEMBLE[1:]}", '"ensemble"'),
     _Unserved("ensemble_scheduling", remedy=_ENSEMBLE),
     _Unserved("sequence_batching", remedy="pass the state from answer to request, as inputs and outputs"),
     _Unserved("batch_input[]"),
@@ -41,7 +42,9 @@ _CHANGES_ANSWERS = (
     _Unserved("input[].is_non_linear_format_io"),
     _Unserved("output[].is_shape_tensor"),
     _Unserved("output[].is_non_linear_format_io"),
-    _Unserved("instance_group[].kind", ModelInstanceGroup.KIND_MODEL, "write KIND_CPU, KIND_GPU or KIND_AUTO"),
+    _Unserved(
+        "instance_group[].kind", ModelInstanceGroup.KIND_MODEL, "Write KIND_CPU, KIND_GPU or KIND_AUTO", "KIND_MODEL"
+    ),
     _Unserved("instance_group[].secondary_devices"),
     _Unserved("instance_group[].passive"),
     _Unserved("dynamic_batching.priority_levels"),
@@ -79,13 +82,15 @@ def unserved(message: Message) -> Iterator[Problem]:
 
 
 def _refused(entry: _Unserved, path: str) -> Problem:
-    remedy = f"Remove '{path}' if the model does without"
+    found = f"'{path}'" if entry.value is None else f"{path}: {entry.written}"
+    remedy = f"Remove '{path}' if the model does without" if entry.value is None else ""
     return Problem(
-        f"'{path}' is not supported yet, and a model is not served without what it asks for",
+        f"{found} is not supported yet, and a model is not served without what it asks for",
         path,
-        found=f"'{entry.value}'" if isinstance(entry.value, str) else f"'{path}'",
-        remedy=f"{remedy}, or {entry.remedy}" if entry.remedy else remedy,
+        found=found,
+        remedy=", or ".join(filter(None, [remedy, entry.remedy])),
         cause=Cause.NOT_YET,
+        topic="" if entry.value is None else f"{entry.path.replace('[]', '')}: {entry.written}",
     )
 
 
@@ -95,7 +100,7 @@ def _ignored(path: str) -> Problem:
         path,
         severity=Severity.WARNING,
         found=f"'{path}'",
-        remedy=f"Remove '{path}'",
+        remedy=f"Leave it for a server that knows it, or remove '{path}': it changes nothing here",
         cause=Cause.NOT_YET,
     )
 

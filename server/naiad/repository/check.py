@@ -7,15 +7,15 @@ onto a device. One model after the other, so that no more than one is in memory.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from naiad.core.config import ModelConfig, TensorConfig
 from naiad.core.problems import InvalidConfig, Problem, Severity
-from naiad.protocol.config_rules import problems_of_completed
 from naiad.repository import repositories, verdicts
-from naiad.repository.loading import Backends, complete, create
+from naiad.repository.asked import Asked, left_out
+from naiad.repository.loading import Backends, complete, create, problems_of_version
 from naiad.repository.reading import ModelReading, read
 from naiad.repository.resolve import Resolved
 from naiad.repository.scan import scan
@@ -24,6 +24,7 @@ from naiad.repository.verdicts import Group, Judgement, Verdict
 
 UNKNOWN = "(unknown)"
 """The backend of a model that tells none."""
+_EVERYTHING = Asked()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ class Finding:
             "expected": problem.expected,
             "remedy": problem.remedy,
             "cause": problem.cause.value,
+            "topic": verdicts.label(problem),
             "version": self.version,
         }
 
@@ -140,27 +142,39 @@ class Inspection:
         }
 
 
-def inspect(roots: Sequence[Path], backends: Backends) -> Inspection:
-    """Look at repositories, or single models' directories, as a server with these backends would."""
-    snapshot = scan(map(LocalDirectory, roots))
+def inspect(roots: Sequence[Path], backends: Backends, asked: Asked = _EVERYTHING) -> Inspection:
+    """Look at repositories, or single models' directories, as a server with these backends would.
+
+    asked: how configs are found and whether they are completed; all models are looked at, whatever it says.
+    """
+    snapshot = scan(map(LocalDirectory, roots), asked.config_name)
     findings = repositories.problems(roots, snapshot)
-    models = (_model(read(model), backends) for model in snapshot.models.values())
+    models = (_model(_demanding(read(model), asked), backends) for model in snapshot.models.values())
     return Inspection(tuple(models), tuple(map(Finding, findings)))
+
+
+def _demanding(reading: ModelReading, asked: Asked) -> ModelReading:
+    """The reading without its versions where the config is not to be completed and says too little."""
+    if asked.complete or reading.config is None or not (missing := [*left_out(reading.config, reading.locate)]):
+        return reading
+    return replace(reading, config=None, versions={}, problems=(*reading.problems, *missing))
 
 
 def _model(reading: ModelReading, backends: Backends) -> ModelReport:
     findings = [Finding(problem) for problem in reading.problems]
     versions: list[VersionReport] = []
     better: list[str] = []
+    new: list[str] = []
     for number, resolved in sorted(reading.versions.items()):
         problems: list[Problem] = []
         completed = _version(resolved, reading, backends, problems)
         if completed is not None and not isinstance(resolved, InvalidConfig):
             versions.append(_report(number, resolved, reading.config, completed))
             better += verdicts.improvements(reading.config, completed, len(reading.versions))
+            new += verdicts.only_here(reading.config, completed)
         findings += [Finding(problem, number) for problem in problems]
     name, path = reading.model.name, str(reading.model.path)
-    judgement = verdicts.judge([finding.problem for finding in findings], better)
+    judgement = verdicts.judge([finding.problem for finding in findings], better, new)
     return ModelReport(name, path, _backend(reading), judgement, tuple(versions), tuple(findings))
 
 
@@ -182,7 +196,7 @@ def _version(
     except InvalidConfig as error:
         problems += error.problems
         return None
-    problems += [problem.located(reading.locate) for problem in problems_of_completed(completed)]
+    problems += problems_of_version(completed, reading.locate)
     return completed
 
 

@@ -62,4 +62,5 @@ def _problem(path: Path, top: Path, count: int) -> Problem:
         found=mode,
         expected=_EXPECTED,
         remedy=f"Take the permission away: chmod -R o-w '{top}'",
+        topic="everyone can write to its files",
     )

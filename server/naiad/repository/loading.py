@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from naiad import backends as known_backends
 from naiad.core.backend import Backend, Executable
 from naiad.core.budget import Budget
 from naiad.core.config import Device, InstanceGroup, Kind, ModelConfig
@@ -15,7 +16,7 @@ from naiad.core.dedicated import DedicatedRunners
 from naiad.core.errors import NaiadError
 from naiad.core.instance import Instance
 from naiad.core.observer import Observer
-from naiad.core.problems import InvalidConfig, Locate, Problem, raise_errors
+from naiad.core.problems import Cause, InvalidConfig, Locate, Problem, raise_errors
 from naiad.core.runners import RunnerPool
 from naiad.core.strategy import Batcher
 from naiad.core.timer import Timer
@@ -28,7 +29,12 @@ log = logging.getLogger(__name__)
 
 LEAST_QUEUE = 1024
 BATCHES_QUEUED = 32
-_NO_GPU = "Write KIND_CPU or KIND_AUTO, or serve it where a GPU and its driver are (pip install 'naiad[gpu]')"
+_NO_GPU = (
+    "Serve it where a GPU and its driver are (pip install 'naiad[gpu]'), and check it there; only where there will "
+    "never be one write KIND_CPU or KIND_AUTO"
+)
+NO_GPU = "KIND_GPU, and no GPU on this host"
+NO_SUCH_GPU = "a GPU that this host does not have"
 CPU_INSTANCES = {"onnxruntime": 2}
 """How many instances a backend's models get on the CPU when their config does not say; others get one, as on GPUs."""
 
@@ -106,9 +112,15 @@ class Loader:
         return own or self._max_queue_size or rule
 
 
+def problems_of_version(config: ModelConfig, locate: Locate) -> tuple[Problem, ...]:
+    """What is wrong with a completed config, with places: what its protocol and its backend have to say."""
+    every = (*problems_of_completed(config), *known_backends.doubts(config))
+    return tuple(problem.located(locate) for problem in every)
+
+
 def _warn(config: ModelConfig, number: int, locate: Locate) -> None:
-    for problem in problems_of_completed(config):
-        log.warning("model %s version %d: %s", config.name, number, problem.located(locate))
+    for problem in problems_of_version(config, locate):
+        log.warning("model %s version %d: %s", config.name, number, problem)
 
 
 def create(backends: Backends, resolved: Resolved, locate: Locate) -> Backend:
@@ -121,7 +133,7 @@ def complete(backend: Backend, backends: Backends, resolved: Resolved, locate: L
     """The config as its backend completes it, with its instance groups; raises InvalidConfig with every place."""
     with blaming(locate, _place(resolved)):
         completed = backend.complete(resolved.config, resolved.files)
-    raise_errors(problem.located(locate) for problem in problems_of_completed(completed))
+    raise_errors(problems_of_version(completed, locate))
     with blaming(locate, locate("instance_group")):
         return replace(completed, instance_groups=resolve_groups(completed, backends.gpus(completed.backend)))
 
@@ -178,14 +190,18 @@ def _device_problems(config: ModelConfig, group: InstanceGroup, gpus: tuple[int,
         return
     if not gpus:
         text, remedy = f"{subject} has kind KIND_GPU but no GPUs are available", _NO_GPU
-        yield Problem(text, f"{path}.kind", found="no GPUs", expected="a GPU", remedy=remedy)
+        field = f"{path}.kind"
+        yield Problem(text, field, found="no GPUs", expected="a GPU", remedy=remedy, cause=Cause.NO_GPU, topic=NO_GPU)
         return
     known = ", ".join(map(str, gpus))
     for i, gpu in enumerate(group.gpus):
         if gpu not in gpus:
             text = f"{subject} specifies invalid or unsupported gpu id {gpu}. GPUs that can be used are: {known}"
-            remedy = "Write one of these, or remove 'gpus' for all of them"
-            yield Problem(text, f"{path}.gpus[{i}]", found=f"gpu id {gpu}", expected=known, remedy=remedy)
+            remedy = "Serve it where there is such a GPU, write one of these, or remove 'gpus' for all of them"
+            field = f"{path}.gpus[{i}]"
+            yield Problem(
+                text, field, found=f"gpu id {gpu}", expected=known, remedy=remedy, cause=Cause.NO_GPU, topic=NO_SUCH_GPU
+            )
 
 
 def _load_instances(backend: Backend, groups: Sequence[InstanceGroup], undo: ExitStack) -> list[Instance]:

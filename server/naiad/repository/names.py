@@ -54,6 +54,7 @@ def no_version(name: str) -> Problem | None:
         found=f"'{name}'",
         expected="a plain number, such as '1'",
         remedy=f"Rename it to '{number}'" if number else "Rename it to a number if it is a version, else ignore this",
+        topic="a directory that is no version",
     )
 
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from naiad import backends
 from naiad.backends import plans
-from naiad.core.config import ModelConfig
+from naiad.core.config import ModelConfig, VersionPolicy
 from naiad.core.problems import InvalidConfig, Locate, Problem, Severity, errors
 from naiad.protocol import model_config_pb2
-from naiad.protocol.config import from_message
+from naiad.protocol.config import from_message, version_policy
 from naiad.repository import formats
 from naiad.repository.names import CONFIG, meant_version, resembles_config
 from naiad.repository.pbtxt import ConfigError, parse
@@ -59,10 +59,11 @@ def read(model: ModelSnapshot) -> ModelReading:
     config, problems = from_message(message, model.name, locate)
     found = [*problems, *model.problems, *_unread_configs(model)]
     found += [problem.located(locate) for problem in _refused(message)]
-    if config is not None:
-        selected = config.version_policy.select(frozenset(model.versions))
-        found += [problem.located(locate) for problem in _selection(model, config, selected)]
-        if not errors(found):
+    if not any(problem.field.startswith("version_policy") for problem in errors(found)):
+        policy = version_policy(message.version_policy)
+        selected = policy.select(frozenset(model.versions))
+        found += [problem.located(locate) for problem in _selection(model, policy, selected)]
+        if config is not None and not errors(found):
             versions = {number: _resolved(model, number, config, locate) for number in selected}
             return ModelReading(model, config, versions, tuple(found), locate, backend)
     return ModelReading(model, None, {}, tuple(found), locate, backend)
@@ -114,13 +115,14 @@ def _unread(path: Path, found: str, config: Path) -> Problem:
         found=found,
         expected=f"'{config}'",
         remedy=remedy,
+        topic="a config of another name or in another place",
     )
 
 
-def _selection(model: ModelSnapshot, config: ModelConfig, selected: tuple[int, ...]) -> Iterator[Problem]:
+def _selection(model: ModelSnapshot, policy: VersionPolicy, selected: tuple[int, ...]) -> Iterator[Problem]:
     """What is wrong with the versions that a policy selects."""
     present = ", ".join(map(str, sorted(model.versions))) or "none"
-    for version in config.version_policy.specific:
+    for version in policy.specific:
         if version not in model.versions:
             yield Problem(
                 f"version {version} is specified for model '{model.name}', but the version directory is not present",
@@ -139,6 +141,7 @@ def _selection(model: ModelSnapshot, config: ModelConfig, selected: tuple[int, .
             found=present,
             expected="a version that the policy selects" if model.versions else f"a directory '{model.path / '1'}'",
             remedy=_find_versions(model),
+            topic="no version that the policy selects" if model.versions else "no version's directory",
         )
 
 

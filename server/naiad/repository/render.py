@@ -16,7 +16,12 @@ from naiad.repository.verdicts import Group, Verdict
 FEW = 20
 """So many models are shown whole without being asked for."""
 NAMES_SHOWN = 5
-_TITLES = {Verdict.SAME: "the same", Verdict.BETTER: "better", Verdict.WARNING: "with a warning"}
+_TITLES = {
+    Verdict.SAME: "the same",
+    Verdict.BETTER: "better",
+    Verdict.ONLY_HERE: "only here",
+    Verdict.WARNING: "with a warning",
+}
 
 
 class Detail(Enum):

@@ -12,10 +12,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
+from naiad import backends
+from naiad.backends import plans
 from naiad.core.backend import ModelFiles
 from naiad.core.config import ModelConfig
 from naiad.core.problems import InvalidConfig, Problem, raise_errors
-from naiad.core.spelling import closest
+from naiad.core.spelling import SURE, closest
 from naiad.repository import formats
 from naiad.repository.formats import Format
 from naiad.repository.names import stays_inside
@@ -36,6 +38,8 @@ def resolve(model: ModelSnapshot, number: int, config: ModelConfig) -> Resolved:
         raise InvalidConfig([version.problem])
     raise_errors(_unsafe_paths(config))
     raise_errors(_missing_labels(model, config))
+    if foreign := _foreign(version, config):
+        return _of_another_backend(model, version, config, *foreign)
     chosen = _format(model, version, config)
     backend = config.backend or (chosen.backend if chosen else "")
     name, path = _file(model.name, version, config, chosen)
@@ -46,6 +50,20 @@ def resolve(model: ModelSnapshot, number: int, config: ModelConfig) -> Resolved:
         default_model_filename=name,
     )
     return Resolved(resolved, ModelFiles(model.path, version.path, version.path / path if path else None))
+
+
+def _foreign(version: VersionFiles, config: ModelConfig) -> tuple[str, Format] | None:
+    """The model of another backend that a version holds, where neither the config nor another file tells one."""
+    if config.backend or config.platform or _model_files(version, formats.FORMATS):
+        return None
+    return formats.foreign([config.default_model_filename] if config.default_model_filename else _tops(version))
+
+
+def _of_another_backend(
+    model: ModelSnapshot, version: VersionFiles, config: ModelConfig, name: str, form: Format
+) -> Resolved:
+    resolved = replace(config, backend=form.backend, platform=form.platform, default_model_filename=name)
+    return Resolved(resolved, ModelFiles(model.path, version.path, version.path / name))
 
 
 def _unsafe_paths(config: ModelConfig) -> Iterator[Problem]:
@@ -101,14 +119,17 @@ def _pair(config: ModelConfig, of_backend: tuple[Format, ...]) -> Problem:
 
 
 def _unknown_platform(config: ModelConfig) -> Problem:
-    guess = closest(config.platform, [f.platform for f in formats.FORMATS if f.platform])
-    text = f"unexpected platform type '{config.platform}' for {config.name}, expected one of {_platforms()}"
-    remedy = f"Write '{guess}'" if guess else "Remove 'platform', or write one of these"
-    return Problem(text, "platform", found=f"'{config.platform}'", expected=f"one of {_platforms()}", remedy=remedy)
-
-
-def _platforms() -> str:
-    return ", ".join(f.platform for f in formats.FORMATS if f.platform)
+    known = {f.platform: f.backend for f in (*formats.FORMATS, *formats.FOREIGN) if f.platform}
+    expected = f"one of {', '.join(f.platform for f in formats.FORMATS if f.platform)}"
+    text = f"unexpected platform type '{config.platform}' for {config.name}, expected {expected}"
+    guess = closest(config.platform, known, SURE)
+    if guess is None:
+        return plans.own_platform(config.platform, text, expected)
+    if known[guess] not in backends.SERVED:
+        return replace(
+            plans.refusal(known[guess], backends.SERVED, "platform"), text=text, found=f"'{config.platform}'"
+        )
+    return Problem(text, "platform", found=f"'{config.platform}'", expected=expected, remedy=f"Write '{guess}'")
 
 
 def _of_backend(candidates: tuple[Format, ...], version: VersionFiles, config: ModelConfig) -> Format | None:
@@ -153,14 +174,16 @@ def _undetermined(model: str, version: VersionFiles, names: list[str]) -> Proble
         found, expected = f"several model files ({', '.join(names)})", "one, or a 'default_model_filename'"
         text = f"{text}: '{version.path}' has {found}, expected {expected}"
         remedy = f'Write default_model_filename: "{names[0]}", or another of them, into the config'
-        return Problem(text, "backend", str(version.path), found=found, expected=expected, remedy=remedy)
+        place, topic = str(version.path), "several model files"
+        return Problem(text, "backend", place, found=found, expected=expected, remedy=remedy, topic=topic)
     expected = f"a model file ({_endings(formats.FORMATS)})"
     text = (
         f"Invalid model name: {text} with no backend in model configuration. Expected model name of the form "
         f"'model.<backend_name>', or {expected} in '{version.path}', which has {_listing(version)}"
     )
     found, remedy = _listing(version), _bring(version) or f"Put the model there, as '{version.path / 'model.onnx'}'"
-    return Problem(text, "backend", str(version.path), found=found, expected=expected, remedy=remedy)
+    topic = "no model file in a version's directory"
+    return Problem(text, "backend", str(version.path), found=found, expected=expected, remedy=remedy, topic=topic)
 
 
 def _bring(version: VersionFiles) -> str:
@@ -168,6 +191,10 @@ def _bring(version: VersionFiles) -> str:
     if version.passed_over:
         name = version.passed_over[0]
         return f"Rename '{name}' once it is complete: its name is that of a copy that goes on"
+    below = sorted((name.count("/"), name) for name in version.files if "/" in name and formats.of_file(name))
+    if below:
+        _, path = below[0]
+        return f"Move '{path}' up into '{version.path}', or write default_model_filename: \"{path}\" into the config"
     return formats.advice(_tops(version))
 
 
@@ -210,9 +237,12 @@ def _file(model: str, version: VersionFiles, config: ModelConfig, chosen: Format
 
 def _missing_file(model: str, version: VersionFiles, config: ModelConfig, name: str) -> Problem:
     there = _listing(version)
-    guess = closest(name, _tops(version))
+    guess = closest(name, [top for top in _tops(version) if top in version.files])
     remedy = _bring(version) or f"Put the model there, as '{version.path / name}'"
-    if guess:
+    first, _, rest = name.partition("/")
+    if first == version.path.name and rest in version.files:
+        remedy = f'Write default_model_filename: "{rest}": the path begins in the version\'s directory'
+    elif guess:
         remedy = f"Rename '{guess}' to '{name}', or write default_model_filename: \"{guess}\" into the config"
     return Problem(
         f"unable to find '{version.path / name}' for model '{model}': the directory has {there}",
@@ -221,6 +251,7 @@ def _missing_file(model: str, version: VersionFiles, config: ModelConfig, name: 
         found=there,
         expected=f"'{version.path / name}'",
         remedy=remedy,
+        topic="a model file of another name than the config's or the usual one",
     )
 
 
@@ -236,6 +267,16 @@ def _only_file(model: str, version: VersionFiles, chosen: Format) -> str:
         remedy = f'Write default_model_filename: "{names[0]}", or another of them, into the config'
         place = str(version.path)
         raise InvalidConfig(
-            [Problem(text, "default_model_filename", place, found=found, expected=expected, remedy=remedy)]
+            [
+                Problem(
+                    text,
+                    "default_model_filename",
+                    place,
+                    found=found,
+                    expected=expected,
+                    remedy=remedy,
+                    topic="several model files",
+                )
+            ]
         )
     return names[0]

@@ -172,7 +172,8 @@ class _Directory:
             if number is not None:
                 text = f"ignore '{entry.name}' which is a file: a version is a directory"
                 remedy = f"Put the model's file into a directory '{entry.name}'"
-                self._warn(Problem(text, found="a file", expected="a directory", remedy=remedy), entry)
+                topic = "a file that is called like a version"
+                self._warn(Problem(text, found="a file", expected="a directory", remedy=remedy, topic=topic), entry)
 
     def _directory(self, entry: os.DirEntry[str], number: int | None) -> None:
         if entry.name == CONFIG:
@@ -184,7 +185,10 @@ class _Directory:
 
     def _no_config(self, text: str, found: str, entry: os.DirEntry[str]) -> None:
         remedy = f"Write the config into a plain file named {CONFIG}"
-        self._problems.append(Problem(text, place=entry.path, found=found, expected="a file", remedy=remedy))
+        topic = f"{CONFIG} that is no file"
+        self._problems.append(
+            Problem(text, place=entry.path, found=found, expected="a file", remedy=remedy, topic=topic)
+        )
 
     def _unreadable(self, entry: os.DirEntry[str], number: int | None, error: OSError) -> None:
         if not entry.is_symlink() and isinstance(error, FileNotFoundError):
@@ -240,6 +244,7 @@ def _too_many(path: Path) -> Problem:
         found=f"more than {MAX_FILES} files",
         expected="the files of one model",
         remedy="Remove what is not the model's, or the link that leads elsewhere",
+        topic="too many files",
     )
 
 
@@ -296,4 +301,5 @@ def _walk_entry(
 
 
 def _odd(path: Path, what: str, remedy: str) -> Problem:
-    return Problem(f"'{path}' is {what}", found=what, expected="a plain file or directory", remedy=remedy)
+    expected = "a plain file or directory"
+    return Problem(f"'{path}' is {what}", found=what, expected=expected, remedy=remedy, topic=what)

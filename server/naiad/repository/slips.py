@@ -14,6 +14,7 @@ from naiad.core.spelling import closest
 from naiad.repository.tokens import Kind, Token
 
 _STARTS = {
+    r"\[[\w.-]+\]\s*$": "This is INI or TOML: write `name: value`, and a message as `input { ... }`",
     r"[{\[]": "This is JSON: write `name: value`, names without quotes, and nothing around the whole",
     r"---|- ": "This is YAML: write a message as `input { ... }` and a list as `[ 1, 2 ]`",
     r"version https://git-lfs": "This is a Git LFS pointer: fetch the file itself with git lfs pull",
@@ -36,13 +37,22 @@ _DATATYPES = {
 _BOOLS = {"yes": "true", "on": "true", "y": "true", "true": "true", "no": "false", "off": "false", "n": "false",
           "false": "false"}  # fmt: skip
 _NUMBERS = (Kind.INTEGER, Kind.FLOAT)
+_VALUES = (Kind.NAME, *_NUMBERS, Kind.STRING)
+_PLAIN = {
+    "dims": "a size of 1 or more, or -1 for any size",
+    "shape": "a size of 1 or more, or -1 for any size",
+    "max_batch_size": "the largest batch, or 0 for a model without a batch dimension",
+    "count": "how many instances there are to be, from 1 on",
+    "preferred_batch_size": "a batch size of 1 or more",
+}
+"""Which numbers a field takes, where that is less than what its type does."""
 
 
 def of_file(text: str) -> str:
     """What to do about a text that is of another kind as a whole; empty where it is not."""
     begin = text.lstrip()
     for start, remedy in _STARTS.items():
-        if re.match(start, begin):
+        if re.match(start, begin, re.MULTILINE):
             return remedy
     return "Resolve the merge conflict that git has marked" if _CONFLICT.search(text) else ""
 
@@ -55,18 +65,21 @@ def of_character(token: Token) -> str:
     return ""
 
 
-def of_field(token: Token, before: str, opened: str) -> str:
-    """What to do where a field's name was expected. before: the last field's name; opened: what is not closed yet."""
-    if remedy := of_character(token):
+def of_field(token: Token, line: str, before: str, opened: str) -> str:
+    """What to do where a field's name was expected.
+
+    line: the line from the token on; before: the last field's name; opened: what is not closed yet.
+    """
+    if remedy := of_character(token) or _of_template(line):
         return remedy
+    if line.startswith(("--", "/", "%")):
+        return "Begin a comment with #"
     if before and (token.kind in _NUMBERS or token.text == "-"):
         return f"Put several values of '{before}' into brackets: {before}: [ 1, 2 ]"
     if token.kind is Kind.END:
         return f"Add the sign that closes {opened}"
     if token.text in ("}", ">", "]"):
         return f"Remove {token}, or add the sign that opens what it closes"
-    if token.text == "/":
-        return "Begin a comment with #"
     names = "Write the names of fields without quotes, and" if token.kind is Kind.STRING else "Write"
     return f"{names} one `name: value` after the other"
 
@@ -83,9 +96,35 @@ def of_list(token: Token) -> str:
     return of_character(token) or "Put a comma between the elements of a list"
 
 
-def of_value(field: FieldDescriptor, token: Token, expected: str) -> str:
-    """What to do about a value that a field cannot have."""
-    if remedy := _of_sign(field, token):
+def of_message(field: FieldDescriptor, token: Token) -> str:
+    """What to do where a message should begin."""
+    inside = field.message_type.fields
+    if field.message_type.GetOptions().map_entry:
+        return f'Write {field.name} {{ key: "..." value ... }}'
+    if not inside:
+        return f"Write {field.name} {{ }}"
+    if token.text == "[" and field.is_repeated:
+        return "Remove one of the two brackets"
+    if token.kind is Kind.STRING and field.name in ("input", "output"):
+        return f"Write {field.name} {{ name: {token.text} data_type: ... dims: [ ... ] }}"
+    if len(inside) > 1 or token.kind not in (*_VALUES, Kind.SYMBOL) or token.text not in ("[", *_worth(token)):
+        return f"Write {field.name} {{ ... }}"
+    value = "[ ... ]" if token.text == "[" else f"[ {token.text} ]" if inside[0].is_repeated else token.text
+    return f"Write {field.name} {{ {inside[0].name}: {value} }}"
+
+
+def _worth(token: Token) -> tuple[str, ...]:
+    return (token.text,) if token.kind in _VALUES else ()
+
+
+def _of_template(line: str) -> str:
+    """What to do about a place that a template's engine has not filled."""
+    return "Fill in the template first: this is one of its places" if line.startswith(("{{", "{%", "${", "<%")) else ""
+
+
+def of_value(field: FieldDescriptor, token: Token, line: str, expected: str) -> str:
+    """What to do about a value that a field cannot have; line: the line from the token on."""
+    if remedy := _of_template(line) or _of_sign(field, token):
         return remedy
     bare = token.text.strip("\"'")
     match field.cpp_type:
@@ -95,7 +134,10 @@ def of_value(field: FieldDescriptor, token: Token, expected: str) -> str:
             return f"Write {meant(field.enum_type, bare) or expected}"
         case FieldDescriptor.CPPTYPE_BOOL:
             return f"Write {_BOOLS.get(bare.lower(), expected)}"
-    return _of_number(token, bare) or f"Write {expected}"
+    return (
+        _of_number(token, bare)
+        or f"Write {_PLAIN.get(field.name, 'a whole number' if 'integer' in expected else expected)}"
+    )
 
 
 def _of_sign(field: FieldDescriptor, token: Token) -> str:

@@ -30,7 +30,8 @@ def of_entry(path: Path, error: OSError) -> Problem:
         found, expected = f"a link to '{path.readlink()}'", "a link to a file or directory that exists"
     else:
         text, found = f"'{path}' cannot be read: {error.strerror}", error.strerror or str(error)
-    return Problem(text, found=found, expected=expected, remedy=_remedy(path, error))
+    topic = "what cannot be read"
+    return Problem(text, found=found, expected=expected, remedy=_remedy(path, error), topic=topic)
 
 
 def _find(path: Path) -> str:

@@ -2,7 +2,8 @@
 
 A model runs *better* where its config asks for something that Triton is known to do worse, of the list below. What
 is better for every model alike, such as queues that are bounded without being told, makes none of them special and
-does not count. A model that would be served with a warning is that, whatever else it is.
+does not count. A model that would be served with a warning is that, whatever else it is. One that Triton does not
+load at all *runs only here*: it is neither the same nor better.
 """
 
 from __future__ import annotations
@@ -19,26 +20,37 @@ from naiad.repository import formats
 
 
 class Verdict(Enum):
-    """Best first. TO_FIX: somebody's mistake keeps it, or one of its versions, from being served."""
+    """Best first.
+
+    NO_GPU: it is for a GPU that the host of the check does not have. TO_FIX: somebody's mistake keeps it, or one of
+    its versions, from being served.
+    """
 
     SAME = "runs the same"
     BETTER = "runs better"
+    ONLY_HERE = "runs only here"
     WARNING = "runs with a warning"
+    NO_GPU = "needs a GPU"
     TO_FIX = "to fix"
     NOT_YET = "not yet"
     NEVER = "never"
 
 
-SHAPES = "requests of different shapes do not break up each other's batches"
+SHAPES = "requests, which may differ in shape, do not break up each other's batches"
 TIMEOUT = "a timeout in the queue is answered when it passes"
 OVERRIDE = "a request's own timeout is honoured without a default in the config"
 FULL = "a full queue refuses at once and slows nothing that it has accepted"
 SIBLINGS = "a version that fails leaves its siblings serving"
-FOUND = "the model's file is found by its ending, whatever its name"
-BETTER = (SHAPES, TIMEOUT, OVERRIDE, FULL, SIBLINGS, FOUND)
+BETTER = (SHAPES, TIMEOUT, OVERRIDE, FULL, SIBLINGS)
 """What makes a model run better."""
+FOUND = "the model's file is found by its ending, where Triton knows only the usual name"
 
-_CAUSES = {Cause.NEVER: Verdict.NEVER, Cause.NOT_YET: Verdict.NOT_YET, Cause.MISTAKE: Verdict.TO_FIX}
+_CAUSES = {
+    Cause.NEVER: Verdict.NEVER,
+    Cause.NOT_YET: Verdict.NOT_YET,
+    Cause.MISTAKE: Verdict.TO_FIX,
+    Cause.NO_GPU: Verdict.NO_GPU,
+}
 
 
 class Judgement(NamedTuple):
@@ -58,7 +70,7 @@ class Group(NamedTuple):
 
 def improvements(written: ModelConfig | None, completed: ModelConfig, versions: int) -> Iterator[str]:
     """What Triton is known to do worse, of what a config asks for. `versions`: how many of the model are served."""
-    batching = completed.dynamic_batching
+    batching = written.dynamic_batching if written else None
     if batching is not None and completed.max_batch_size > 1 and any(-1 in tensor.dims for tensor in completed.inputs):
         yield SHAPES
     if batching is not None:
@@ -71,31 +83,31 @@ def improvements(written: ModelConfig | None, completed: ModelConfig, versions: 
             yield FULL
     if versions > 1:
         yield SIBLINGS
+
+
+def only_here(written: ModelConfig | None, completed: ModelConfig) -> Iterator[str]:
+    """Why Triton would not load a version that is served here."""
     usual = {f.filename for f in formats.of_backend(completed.backend)}
     if not (written and written.default_model_filename) and completed.default_model_filename not in usual:
         yield FOUND
 
 
-def judge(problems: Sequence[Problem], better: Iterable[str]) -> Judgement:
-    """The verdict on a model with these problems; `better` are its improvements."""
+def judge(problems: Sequence[Problem], better: Iterable[str], new: Iterable[str] = ()) -> Judgement:
+    """The verdict on a model with these problems; `better` are its improvements, `new` why it runs only here."""
     for cause, verdict in _CAUSES.items():
         if found := [p for p in problems if p.severity is Severity.ERROR and p.cause is cause]:
             return Judgement(verdict, _distinct(map(label, found)))
     if problems:
         return Judgement(Verdict.WARNING, _distinct(map(label, problems)))
+    if alone := _distinct(new):
+        return Judgement(Verdict.ONLY_HERE, alone)
     reasons = _distinct(better)
     return Judgement(Verdict.BETTER if reasons else Verdict.SAME, reasons)
 
 
 def label(problem: Problem) -> str:
     """What a problem is about, without what is special to one model."""
-    if problem.field in ("backend", "platform") and problem.cause is not Cause.MISTAKE:
-        return f"{problem.field} {problem.found}"
-    if problem.field:
-        return re.sub(r"\[[^]]*\]", "", problem.field)
-    return (
-        "files and directories" if problem.severity is Severity.WARNING else "files, directories or the config's text"
-    )
+    return problem.topic or re.sub(r"\[[^]]*\]", "", problem.field) or f"found {problem.found}"
 
 
 def groups(judgements: Mapping[str, Judgement]) -> tuple[Group, ...]:
