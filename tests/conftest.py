@@ -1,4 +1,4 @@
-"""What holds for every test: NAIAD_REQUIRE is understood before the first one runs (tests/requirements.py)."""
+"""What holds for every test: TESTS_REQUIRE is understood before the first one runs (tests/requirements.py)."""
 
 import os
 

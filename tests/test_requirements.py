@@ -8,7 +8,7 @@ MISSING = "not on this machine"
 
 
 def test_what_is_found_lets_the_test_run() -> None:
-    require("perf_analyzer", True, MISSING, {"NAIAD_REQUIRE": "perf_analyzer"})
+    require("perf_analyzer", True, MISSING, {"TESTS_REQUIRE": "perf_analyzer"})
 
 
 def test_what_is_missing_skips_the_test_and_says_why() -> None:
@@ -18,7 +18,7 @@ def test_what_is_missing_skips_the_test_and_says_why() -> None:
 
 def test_what_is_missing_and_required_fails_the_test() -> None:
     with pytest.raises(pytest.fail.Exception, match=f"names 'perf_analyzer'.*{MISSING}"):
-        require("perf_analyzer", False, MISSING, {"NAIAD_REQUIRE": " perf_analyzer ,"})
+        require("perf_analyzer", False, MISSING, {"TESTS_REQUIRE": " perf_analyzer ,"})
 
 
 def test_a_name_that_nobody_listed_is_refused_even_when_found() -> None:
@@ -28,4 +28,4 @@ def test_a_name_that_nobody_listed_is_refused_even_when_found() -> None:
 
 def test_an_unknown_name_in_the_environment_is_refused() -> None:
     with pytest.raises(ValueError, match=r"has \['pref_analyzer'\]"):
-        required({"NAIAD_REQUIRE": "perf_analyzer,pref_analyzer"})
+        required({"TESTS_REQUIRE": "perf_analyzer,pref_analyzer"})

@@ -1,6 +1,6 @@
 """The toolchains of other languages, and how their programs are built and run in tests.
 
-- A test of a language says `require_toolchain`: what is missing or too old skips it, or fails it where NAIAD_REQUIRE
+- A test of a language says `require_toolchain`: what is missing or too old skips it, or fails it where TESTS_REQUIRE
   has the name.
 - What is fetched is pinned by the program's own lock file and kept in `.venv/clients/<name>`, outside the tree;
   nothing is fetched a second time. The directory is for one test at a time.
