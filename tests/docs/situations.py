@@ -74,7 +74,7 @@ def models(directory: Path) -> list[str]:
 def slow_load(directory: Path) -> list[str]:
     """A load that takes too long."""
     build.mlp(directory / "long" / ONNX, [8] * 800)
-    with Server(directory, flags=["--model-load-timeout-secs=0.05"]) as server:
+    with Server(directory, flags=["--model-load-timeout-secs=0.001"]) as server:
         return server.log.splitlines()
 
 
