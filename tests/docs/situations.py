@@ -73,7 +73,7 @@ def models(directory: Path) -> list[str]:
 
 def slow_load(directory: Path) -> list[str]:
     """A load that takes too long."""
-    build.mlp(directory / "long" / ONNX, [8] * 800)
+    build.mlp(directory / "long" / ONNX, [8] * 4000)
     with Server(directory, flags=["--model-load-timeout-secs=0.001"]) as server:
         return server.log.splitlines()
 
