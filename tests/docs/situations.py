@@ -4,6 +4,7 @@ Each function brings about some situations with a real server, or a command, and
 a program would see then: lines of the log, reasons in the index, what a command prints, what a client is told.
 """
 
+import re
 import shutil
 import signal
 import socket
@@ -73,8 +74,9 @@ def models(directory: Path) -> list[str]:
 
 def slow_load(directory: Path) -> list[str]:
     """A load that takes too long."""
-    build.mlp(directory / "long" / ONNX, [8] * 4000)
+    build.mlp(directory / "long" / ONNX, [8] * 800)
     with Server(directory, flags=["--model-load-timeout-secs=0.001"]) as server:
+        server.line(re.compile("given up"))
         return server.log.splitlines()
 
 
