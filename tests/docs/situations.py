@@ -19,7 +19,7 @@ from tritonclient.grpc import service_pb2
 from tests.conformance.messages import Given, fp32, int32, request, strings
 from tests.docs.faulty import ONNX, SERVED, plant
 from tests.e2e.models import ask, identity, send
-from tests.e2e.server import PATIENCE, Server, command
+from tests.e2e.server import PATIENCE, READY, Server, command
 from tests.models import build
 
 KIB = 1024
@@ -66,6 +66,7 @@ def models(directory: Path) -> list[str]:
     with Server(repository) as server:
         index = server.stub.RepositoryIndex(service_pb2.RepositoryIndexRequest(), timeout=PATIENCE).models
         told = refusals(server.stub.ModelInfer.future(ask("misspelt", 1)) for _ in range(1))
+        server.line(READY)
         log = server.log
     assert {entry.name for entry in index if entry.state == "READY"} == SERVED
     lines = [line for entry in index for line in entry.reason.splitlines()]
@@ -149,7 +150,7 @@ def stopping(directory: Path) -> list[str]:
             told += refusals([server.stub.ModelInfer.future(ask("stuck", 3), timeout=RUN_MS / 1000)])
         told += refusals([hung])
         server.wait(1)
-        return [*told, *server.log.splitlines()]
+    return [*told, *server.log.splitlines()]
 
 
 def refusals(calls: Iterable[Any]) -> list[str]:

@@ -26,6 +26,8 @@ PATIENCE = 30.0
 """Seconds after which something that must happen counts as a hang."""
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
+READY = re.compile(r"\bready\s*$")
+"""The line after all that is told of a start; the log is written beside what it tells of."""
 GRPC, HTTP = re.compile(r"gRPC on (\S+:\d+)"), re.compile(r"HTTP on (\S+:\d+)")
 METRICS = re.compile(r"metrics on (\S+:\d+)")
 LINES_SHOWN = 60

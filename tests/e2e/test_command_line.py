@@ -18,7 +18,7 @@ from tritonclient.grpc import service_pb2
 
 from tests.e2e.commands import CANNOT_START, PORTS, complaint, serve
 from tests.e2e.models import ask, identity
-from tests.e2e.server import GRPC, HTTP, PATIENCE, Server, command
+from tests.e2e.server import GRPC, HTTP, PATIENCE, READY, Server, command
 from tests.models.build import add_sub
 
 FAILED = 1
@@ -208,6 +208,7 @@ def test_in_explicit_mode_only_what_is_named_is_loaded(broken: Path) -> None:
             "other": ("UNAVAILABLE", "not loaded: --load-model does not name it"),
         }
         assert is_ready(server)
+        server.line(READY)
         assert "no repository has a model 'gone'" in server.log
 
 
