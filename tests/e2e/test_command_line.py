@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import socket
 import subprocess
 import sys
@@ -22,7 +21,6 @@ from tests.e2e.server import GRPC, HTTP, PATIENCE, READY, Server, command
 from tests.models.build import add_sub
 
 FAILED = 1
-READY = re.compile(r"\] ready")
 _TENSOR = 'name: "{}" data_type: TYPE_INT32 dims: [16]'
 UNNAMED = f"""
     max_batch_size: 8
