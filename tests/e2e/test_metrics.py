@@ -21,24 +21,12 @@ from tests.core.scripted import eventually
 from tests.e2e.models import ask, busy, ended, identity, send
 from tests.e2e.server import PATIENCE, Server, command
 from tests.models.build import failing
+from tests.observability.families import NAIAD_OF_A_VERSION, OF_A_PROCESS, TRITON_OF_A_VERSION
 from tests.observability.scrapes import Scrape, Series, read, series
 
 RUN_MS = 500
 OK, UNAVAILABLE = grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE
 
-TRITON_OF_A_VERSION = {
-    "nv_inference_request_success": "counter",
-    "nv_inference_request_failure": "counter",
-    "nv_inference_count": "counter",
-    "nv_inference_exec_count": "counter",
-    "nv_inference_request_duration_us": "counter",
-    "nv_inference_queue_duration_us": "counter",
-    "nv_inference_compute_input_duration_us": "counter",
-    "nv_inference_compute_infer_duration_us": "counter",
-    "nv_inference_compute_output_duration_us": "counter",
-    "nv_inference_pending_request_count": "gauge",
-}
-"""What Triton 2.51 tells of each version without a GPU, with the labels model and version."""
 TRITON_OF_THE_MACHINE = {
     "nv_pinned_memory_pool_total_bytes": "gauge",
     "nv_pinned_memory_pool_used_bytes": "gauge",
@@ -47,18 +35,12 @@ TRITON_OF_THE_MACHINE = {
     "nv_cpu_memory_used_bytes": "gauge",
 }
 """What it tells without labels."""
-NAIAD_OF_A_VERSION = {
-    "naiad_request_duration_seconds": "histogram",
-    "naiad_queue_duration_seconds": "histogram",
-    "naiad_compute_duration_seconds": "histogram",
-    "naiad_batch_size": "histogram",
-    "naiad_queue_size": "gauge",
-    "naiad_queue_limit": "gauge",
-    "naiad_request_failures_total": "counter",
+OF_ITS_LIFE = {
     "naiad_model_state": "gauge",
     "naiad_model_load_duration_seconds": "gauge",
     "nv_model_load_duration_secs": "gauge",
 }
+"""What is told of each version, whether it serves or not."""
 OTHERS = {
     "naiad_model_loads_total": "counter",
     "naiad_model_swaps_total": "counter",
@@ -68,12 +50,6 @@ OTHERS = {
     "naiad_build_info": "gauge",
     "naiad_access_log_lines_lost_total": "counter",
     "naiad_cpu_limit_cores": "gauge",
-    "process_virtual_memory_bytes": "gauge",
-    "process_resident_memory_bytes": "gauge",
-    "process_start_time_seconds": "gauge",
-    "process_cpu_seconds_total": "counter",
-    "process_open_fds": "gauge",
-    "process_max_fds": "gauge",
 }
 NEVER_ZERO = re.compile(r"limit|naiad_model_state|load_duration|nv_model_load")
 
@@ -119,11 +95,14 @@ def two_versions(directory: Path) -> Path:
 def test_every_family_is_there_at_zero_for_every_version_from_the_first_scrape(tmp_path: Path) -> None:
     with Server(two_versions(tmp_path)) as server:
         found = scrape(server)
-    assert found.types == TRITON_OF_A_VERSION | TRITON_OF_THE_MACHINE | NAIAD_OF_A_VERSION | OTHERS
+    assert (
+        found.types
+        == TRITON_OF_A_VERSION | TRITON_OF_THE_MACHINE | NAIAD_OF_A_VERSION | OF_ITS_LIFE | OTHERS | OF_A_PROCESS
+    )
     versions = {
         series(model=model, version=version) for model, version in (("echo", "1"), ("echo", "3"), ("single", "1"))
     }
-    for name in TRITON_OF_A_VERSION | NAIAD_OF_A_VERSION:
+    for name in TRITON_OF_A_VERSION | NAIAD_OF_A_VERSION | OF_ITS_LIFE:
         samples = {
             key: value for sample, of in found.values.items() if sample.startswith(name) for key, value in of.items()
         }

@@ -11,6 +11,7 @@ import pytest
 from naiad.observability.cgroup import Cpu, Memory
 from naiad.observability.exposition import text
 from naiad.observability.machine import Machine, Process, Use, pinned_memory
+from tests.observability.families import OF_A_PROCESS
 from tests.observability.scrapes import read
 
 PLENTY = Memory(1000, 400)
@@ -92,14 +93,7 @@ def open_files() -> Iterator[int]:
 
 def test_the_process_is_told_as_every_prometheus_client_does(open_files: int) -> None:
     found = read(text(Process().blocks()))
-    assert found.types == {
-        "process_virtual_memory_bytes": "gauge",
-        "process_resident_memory_bytes": "gauge",
-        "process_start_time_seconds": "gauge",
-        "process_cpu_seconds_total": "counter",
-        "process_open_fds": "gauge",
-        "process_max_fds": "gauge",
-    }
+    assert found.types == OF_A_PROCESS
     assert found.value("process_open_fds") == pytest.approx(open_files, abs=2)
     assert found.value("process_start_time_seconds") == pytest.approx(psutil.Process().create_time(), abs=2)
     assert found.value("process_resident_memory_bytes") > 1_000_000

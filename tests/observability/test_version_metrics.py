@@ -12,28 +12,11 @@ from naiad.observability.exposition import text
 from naiad.observability.version_metrics import FIRST_RESPONSE, NAIAD, TRITON, VersionMetrics, unserved
 from tests.core.house import ByHand, one
 from tests.core.scripted import Scripted, config, request
+from tests.observability.families import NAIAD_OF_A_VERSION, TRITON_OF_A_VERSION
 from tests.observability.scrapes import Scrape, read, series
 
-FAMILIES = {
-    "nv_inference_request_success": "counter",
-    "nv_inference_request_failure": "counter",
-    "nv_inference_count": "counter",
-    "nv_inference_exec_count": "counter",
-    "nv_inference_request_duration_us": "counter",
-    "nv_inference_queue_duration_us": "counter",
-    "nv_inference_compute_input_duration_us": "counter",
-    "nv_inference_compute_infer_duration_us": "counter",
-    "nv_inference_compute_output_duration_us": "counter",
-    "nv_inference_pending_request_count": "gauge",
-    "nv_inference_first_response_histogram_ms": "histogram",
-    "naiad_request_duration_seconds": "histogram",
-    "naiad_queue_duration_seconds": "histogram",
-    "naiad_compute_duration_seconds": "histogram",
-    "naiad_batch_size": "histogram",
-    "naiad_queue_size": "gauge",
-    "naiad_queue_limit": "gauge",
-    "naiad_request_failures_total": "counter",
-}
+FIRST = {"nv_inference_first_response_histogram_ms": "histogram"}
+FAMILIES = TRITON_OF_A_VERSION | FIRST | NAIAD_OF_A_VERSION
 SECONDS = (
     *("5e-05", "0.0001", "0.00025", "0.0005", "0.001", "0.0025", "0.005", "0.01", "0.025", "0.05"),
     *("0.1", "0.25", "0.5", "1", "2.5", "5", "10", "30", "60", "+Inf"),
