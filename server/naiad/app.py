@@ -8,7 +8,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
 from typing import NoReturn
@@ -22,11 +22,10 @@ from naiad.core.dedicated import DedicatedRunners
 from naiad.core.engine import Engine, IndexEntry
 from naiad.core.runners import RunnerPool
 from naiad.core.timer import Timer
-from naiad.core.waiter import ConditionWaiter
 from naiad.ending import LAST_WORDS_SECS, Ending, leave, thread_ended
-from naiad.frontends.grpc.aio import AioTransport
 from naiad.frontends.grpc.service import GrpcService
-from naiad.frontends.grpc.transport import TransportSettings
+from naiad.frontends.grpc.transport import Tls, TransportSettings
+from naiad.frontends.grpc.wired import Wired, aio, native
 from naiad.frontends.http import health
 from naiad.frontends.http import metrics as metrics_page
 from naiad.frontends.http.server import HttpServer
@@ -43,13 +42,24 @@ from naiad.repository.loading import Loader, Threads
 from naiad.repository.manager import Manager
 from naiad.repository.render import Detail, render
 from naiad.settings import Settings
-from naiad.starting import CannotStart, backends_with, bad_options, bad_repositories, listening, unused
+from naiad.starting import (
+    CannotStart,
+    backends_with,
+    bad_certificates,
+    bad_options,
+    bad_repositories,
+    bad_transport,
+    listening,
+    place,
+    unused,
+    why_not_native,
+)
 
 SWITCH_INTERVAL = 0.0005
 """Seconds that a thread may keep the interpreter while another wants it. At the default of 5 ms a model that keeps
 the interpreter busy delays every wake-up of the wire by as much."""
 _NEVER_MS = 2**31 - 1
-"""How gRPC is told that there are to be no pings."""
+"""How gRPC is told that there are to be no pings, or that idle connections may stay."""
 LEAST_EXIT_SECS = 1.0
 """What stopping gets at least: a server without requests needs some milliseconds for it."""
 _COMPRESSION = {"none": 0, "low": 1, "medium": 2, "high": 3}
@@ -62,9 +72,10 @@ class App:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        budget = Budget(settings.max_bytes_in_flight or cgroup.memory_limit() // 4)
+        wired = _wired(settings)
+        budget = Budget(wired.counter)
         self._timer = Timer()
-        self._pool = RunnerPool(ConditionWaiter(), self._timer, max(4, 2 * cgroup.cpu_count()))
+        self._pool = RunnerPool(wired.waiter, self._timer, max(4, 2 * cgroup.cpu_count()))
         self._access = _access_log(settings)
         self._engine = Engine(self._access)
         loader = Loader(
@@ -83,7 +94,7 @@ class App:
             ),
             strict=settings.strict_readiness,
         )
-        self._grpc = GrpcService(self._engine, AioTransport(_transport(settings)), settings.id)
+        self._grpc = GrpcService(self._engine, wired.transport, settings.id)
         self._http = HttpServer(
             health.application(self._engine),
             "naiad-http",
@@ -111,7 +122,7 @@ class App:
         if settings.allow_grpc:
             port = listening("grpc", settings.grpc_address, settings.grpc_port, self._grpc.start)
             undo.callback(self._grpc.stop, 0)
-            log.info("gRPC on %s:%d", settings.grpc_address, port)
+            log.info("gRPC on %s%s", place(settings.grpc_address, port), ", over TLS" if settings.uses_tls else "")
         if settings.allow_http:
             port = listening("http", settings.http_address, settings.http_port, self._http.start)
             undo.callback(self._http.stop)
@@ -211,6 +222,7 @@ def run(settings: Settings) -> NoReturn:
     in_the_way = [
         *bad_repositories(settings.model_repository, settings.origin("model_repository")),
         *bad_options(options, settings.origin("backend_config")),
+        *_bad_grpc(settings),
     ]
     if in_the_way:
         raise CannotStart("\n".join(in_the_way))
@@ -265,12 +277,42 @@ def _asked(settings: Settings) -> Asked:
     )
 
 
+def _bad_grpc(settings: Settings) -> Iterator[str]:
+    if settings.allow_grpc:
+        yield from bad_transport(settings.grpc_transport, settings.origin("grpc_transport"))
+        names = ("grpc_server_key", "grpc_root_cert", "grpc_server_cert")
+        yield from bad_certificates(_tls(settings), {getattr(settings, name): settings.origin(name) for name in names})
+
+
+def _tls(settings: Settings) -> Tls | None:
+    certificate, key, authority = settings.grpc_server_cert, settings.grpc_server_key, settings.grpc_root_cert
+    if not settings.uses_tls:
+        return None
+    if certificate is None or key is None or (settings.grpc_use_ssl_mutual and authority is None):
+        raise CannotStart("TLS without its files, which the settings should have refused")
+    return Tls(certificate, key, authority if settings.grpc_use_ssl_mutual else None)
+
+
+def _wired(settings: Settings) -> Wired:
+    """What serves gRPC. Where that is nothing, it is a transport that never starts."""
+    max_bytes = settings.max_bytes_in_flight or cgroup.memory_limit() // 4
+    missing = "is not asked for" if settings.grpc_transport == "aio" or not settings.allow_grpc else why_not_native()
+    if not missing:
+        return native(_transport(settings), max_bytes)
+    if settings.allow_grpc and settings.grpc_transport is None:
+        log.info("gRPC is served by grpcio: the native transport, which needs far less CPU, %s", missing)
+    return aio(_transport(settings), max_bytes)
+
+
 def _transport(settings: Settings) -> TransportSettings:
     return TransportSettings(
         host=settings.grpc_address,
         port=settings.grpc_port,
         reuse_port=settings.reuse_grpc_port,
         max_message_size=settings.grpc_max_message_size,
+        max_metadata_size=settings.grpc_max_metadata_size,
+        max_concurrent_streams=settings.grpc_max_concurrent_streams,
+        handshake_timeout=settings.grpc_handshake_timeout / 1000,
         compression=_COMPRESSION[settings.grpc_infer_response_compression_level],
         keepalive_time=(settings.grpc_keepalive_time or _NEVER_MS) / 1000,
         keepalive_timeout=settings.grpc_keepalive_timeout / 1000,
@@ -278,8 +320,10 @@ def _transport(settings: Settings) -> TransportSettings:
         max_pings_without_data=settings.grpc_http2_max_pings_without_data,
         least_ping_interval=settings.grpc_http2_min_recv_ping_interval_without_data / 1000,
         max_ping_strikes=settings.grpc_http2_max_ping_strikes,
+        max_connection_idle=(settings.grpc_max_connection_idle or _NEVER_MS) / 1000,
         max_connection_age=settings.grpc_max_connection_age / 1000,
         max_connection_age_grace=settings.grpc_max_connection_age_grace / 1000,
+        tls=_tls(settings),
     )
 
 

@@ -6,6 +6,7 @@ environment or the surroundings (port, repository) do not allow a start.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
@@ -48,6 +49,8 @@ def serve(context: typer.Context) -> None:
 
 
 def _serve(settings: Settings) -> None:
+    # grpcio's core writes past our log, each failed handshake too; it reads this when it is imported.
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     from naiad.app import run
     from naiad.observability import logs
     from naiad.starting import CannotStart

@@ -1,4 +1,4 @@
-"""What a start needs of its surroundings: repositories, backends with the options given for them, ports.
+"""What a start needs of its surroundings: repositories, backends with their options, certificates, a wire, ports.
 
 Each check says all that is in the way. origin: where what is wrong was asked for, as a message begins with it.
 """
@@ -6,6 +6,7 @@ Each check says all that is in the way. origin: where what is wrong was asked fo
 from __future__ import annotations
 
 import errno
+import importlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -15,6 +16,8 @@ from naiad import backends
 from naiad.core.backend import Backend
 from naiad.core.errors import InvalidArgument
 from naiad.core.problems import InvalidConfig
+from naiad.frontends.grpc.tls import problems as tls_problems
+from naiad.frontends.grpc.transport import Tls
 from naiad.observability import cgroup
 from naiad.repository import unreadable
 from naiad.repository.loading import Backends
@@ -80,14 +83,43 @@ def _several(root: Path, error: OSError) -> str:
     return ""
 
 
+def bad_certificates(tls: Tls | None, origins: Mapping[Path | None, str]) -> Iterator[str]:
+    """What is wrong with the files of a TLS server. origins: by file."""
+    for error in [] if tls is None else tls_problems(tls):
+        yield f"{origins[error.path]}: {error}"
+
+
+def bad_transport(asked: str | None, origin: str) -> Iterator[str]:
+    """Why gRPC cannot be served by what was asked for."""
+    if asked == "native" and (missing := why_not_native()):
+        yield f"{origin}: got 'native', which {missing}; 'aio' always works"
+
+
+def why_not_native() -> str:
+    """Why the native transport cannot be used, as the end of a sentence; empty where it can."""
+    try:
+        importlib.import_module("naiad._native")
+    except ModuleNotFoundError:
+        return "is not built: it comes with Naiad's wheels, or is built where pip finds cargo (https://rustup.rs)"
+    except ImportError as error:
+        return f"cannot be loaded: {error}"
+    return ""
+
+
 def listening(wire: str, host: str, port: int, start: Callable[[], int]) -> int:
     """Have a server listen; gives its port. wire: what its flags begin with. Raises CannotStart."""
     try:
         return start()
     except OSError as error:
-        raise CannotStart(
-            f"cannot listen on {host}:{port} (--{wire}-address, --{wire}-port): {_reason(error)}"
-        ) from None
+        flags = f"--{wire}-address" if host.startswith("unix:") else f"--{wire}-address, --{wire}-port"
+        raise CannotStart(f"cannot listen on {place(host, port)} ({flags}): {_reason(error)}") from None
+    except ValueError as error:
+        raise CannotStart(f"cannot listen on {place(host, port)}: {error}") from None
+
+
+def place(host: str, port: int) -> str:
+    """Where somebody listens, as it is shown. A Unix socket has no port."""
+    return host if host.startswith("unix:") else f"{host}:{port}"
 
 
 def _reason(error: OSError) -> str:

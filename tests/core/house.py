@@ -7,7 +7,7 @@ from threading import Event
 from time import monotonic_ns
 from typing import Any, Self
 
-from naiad.core.budget import Budget
+from naiad.core.budget import Budget, Counter
 from naiad.core.config import Device, Kind, ModelConfig
 from naiad.core.dedicated import DedicatedRunners
 from naiad.core.engine import Engine, Served
@@ -37,7 +37,7 @@ class House:
     def __init__(
         self,
         most_threads: int | None = None,
-        budget: int = 1 << 30,
+        budget: Counter | int = 1 << 30,
         waiter: Waiter | None = None,
         observer: Observer | None = None,
     ) -> None:

@@ -313,7 +313,7 @@ def test_the_whole_log_is_json_from_the_first_line_to_the_last(broken: Path) -> 
     events = [json.loads(line) for line in server.log.splitlines()]
     texts = [event["event"] for event in events]
     assert {"timestamp", "level", "event"} <= set.intersection(*(set(event) for event in events))
-    assert {"debug", "info", "warning", "error"} == {event["level"] for event in events}
+    assert {"info", "warning", "error"} <= {event["level"] for event in events} <= {"debug", "info", "warning", "error"}
     assert texts[-1] == "stopped"
     assert any("garbage" in text and "model.onnx" in text for text in texts)
 

@@ -57,7 +57,7 @@ def test_an_unknown_key_is_told_with_its_line_and_the_nearest_one(file: Path) ->
         ("id.name = 'x'", ":1: id: got a dict"),
         ("backend-config = [1979-05-27]", ":1: backend-config: got a date"),
         ("config-file = 'x'", ":1: config-file: a settings file cannot name another one"),
-        ("grpc-use-ssl = true", ":1: grpc-use-ssl: got 'true', which cannot be honoured: TLS"),
+        ("allow-client-shm = true", ":1: allow-client-shm: got 'true', which cannot be honoured: shared"),
         ("[grpc]\nport = 1", ":1: grpc: there is no such setting"),
     ],
 )

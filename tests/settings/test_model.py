@@ -10,6 +10,8 @@ import pytest
 from naiad.settings import BadSettings, Settings
 from naiad.settings.fields import GROUPS
 
+CERTIFICATE = ["--grpc-server-cert=a", "--grpc-server-key=b"]
+
 
 def parse(*arguments: str, **environment: str) -> Settings:
     return Settings.parse(arguments, environment)
@@ -121,6 +123,13 @@ def test_backend_options_are_sorted_by_backend() -> None:
         (["--shutdown-delay-secs", "90000"], "--shutdown-delay-secs", "less than or equal to 86400"),
         (["--model-load-timeout-secs", "inf"], "--model-load-timeout-secs", "finite"),
         (["--model-config-name", "../x"], "--model-config-name", "name of a file in configs/"),
+        (["--grpc-transport", "http3"], "--grpc-transport", "'native' or 'aio'"),
+        (["--grpc-address", "unix:"], "--grpc-address", "expected unix:PATH"),
+        (["--grpc-address", "unix://host/path"], "--grpc-address", "expected unix:PATH"),
+        (["--grpc-address", "unix-abstract:name"], "--grpc-address", "expected unix:PATH"),
+        (["--grpc-max-metadata-size", "1023"], "--grpc-max-metadata-size", "greater than or equal to 1024"),
+        (["--grpc-max-concurrent-streams", "0"], "--grpc-max-concurrent-streams", "greater than or equal to 1"),
+        (["--grpc-handshake-timeout", "0"], "--grpc-handshake-timeout", "greater than or equal to 1"),
         (["--grpc-infer-response-compression-level", "most"], "--grpc-infer-response-compression-level", "'medium'"),
     ],
 )
@@ -156,17 +165,17 @@ def test_a_mistake_in_one_place_hides_none_in_another(tmp_path: Path) -> None:
     file = tmp_path / "naiad.toml"
     file.write_text("http-prot = 1\n")
     lines = complaint(
-        "--bogus", "--grpc-port=many", "--grpc-use-ssl", f"--config-file={file}", NAIAD_MODEL_REPOSITORY="[1"
+        "--bogus", "--grpc-port=many", "--allow-client-shm", f"--config-file={file}", NAIAD_MODEL_REPOSITORY="[1"
     ).splitlines()
     assert sorted(line.split(": ")[0] for line in lines) == sorted([
-        "--bogus", "--grpc-port", "--grpc-use-ssl", f"{file}:1", "NAIAD_MODEL_REPOSITORY",
+        "--bogus", "--grpc-port", "--allow-client-shm", f"{file}:1", "NAIAD_MODEL_REPOSITORY",
     ])  # fmt: skip
 
 
 def test_contradictions_are_told_beside_other_mistakes() -> None:
-    lines = complaint("--grpc-use-ssl", "--load-model=a", "--allow-grpc=0", "--allow-http=0").splitlines()
+    lines = complaint("--allow-client-shm", "--load-model=a", "--allow-grpc=0", "--allow-http=0").splitlines()
     assert [line.partition(":")[0] for line in lines] == [
-        "--grpc-use-ssl", "--load-model", "--allow-grpc=false and --allow-http=false",
+        "--allow-client-shm", "--load-model", "--allow-grpc=false and --allow-http=false",
     ]  # fmt: skip
 
 
@@ -185,6 +194,12 @@ def test_contradictions_are_told_beside_other_mistakes() -> None:
         ("--log-file=", "log_file", None),
         ("--grpc-address=[::1]", "grpc_address", "::1"),
         ("--http-address=::1", "http_address", "::1"),
+        ("--grpc-address=unix:/run/grpc.sock", "grpc_address", "unix:/run/grpc.sock"),
+        ("--grpc-address=unix:///run/grpc.sock", "grpc_address", "unix:/run/grpc.sock"),
+        ("--grpc-address=unix:grpc.sock", "grpc_address", "unix:grpc.sock"),
+        ("--grpc-server-cert=", "grpc_server_cert", None),
+        ("--grpc-transport=", "grpc_transport", None),
+        ("--grpc-transport=AIO", "grpc_transport", "aio"),
     ],
 )
 def test_what_tritonserver_takes_and_has_a_meaning_is_taken(argument: str, setting: str, expected: object) -> None:
@@ -210,6 +225,13 @@ def test_where_a_setting_stands_is_known(tmp_path: Path) -> None:
         (["--model-control-mode=explicit", "--load-model=*", "--load-model=a"], "* alone"),
         (["--model-control-mode=explicit"], "expected --load-model beside it"),
         (["--allow-grpc=false", "--allow-http=0"], "nothing would be served"),
+        (["--grpc-use-ssl"], "--grpc-use-ssl: expected --grpc-server-cert and --grpc-server-key beside it"),
+        (["--grpc-use-ssl", "--grpc-server-cert=a", "--grpc-server-key="], "expected --grpc-server-key beside it"),
+        (
+            ["--grpc-use-ssl-mutual", "--grpc-server-cert=a", "--grpc-server-key=b"],
+            "--grpc-use-ssl-mutual: expected --grpc-root-cert beside it",
+        ),
+        (["--grpc-use-ssl=false", "--grpc-use-ssl-mutual", "--grpc-root-cert=c"], "--grpc-server-cert and --grpc-serv"),
     ],
 )
 def test_settings_that_contradict_each_other_are_told(arguments: list[str], told: str) -> None:
@@ -221,6 +243,13 @@ def test_settings_that_contradict_each_other_are_told(arguments: list[str], told
     [
         (["--allow-grpc=false"], "--allow-grpc"),
         (["--model-control-mode=explicit", "--load-model=a"], "--model-control-mode"),
+        (["--grpc-server-cert=a"], "--grpc-server-cert has no effect: it counts with --grpc-use-ssl only"),
+        (["--grpc-server-key=b"], "--grpc-server-key has no effect: it counts with --grpc-use-ssl only"),
+        (["--grpc-root-cert=c"], "--grpc-root-cert has no effect"),
+        (
+            ["--grpc-use-ssl", "--grpc-server-cert=a", "--grpc-server-key=b", "--grpc-root-cert=c"],
+            "--grpc-root-cert has no effect: certificates are asked of clients with --grpc-use-ssl-mutual only",
+        ),
     ],
 )
 def test_what_starts_with_less_than_it_may_seem_is_warned_about(arguments: list[str], named: str) -> None:
@@ -249,6 +278,21 @@ def test_tritonserver_s_log_flags_choose_levels(arguments: list[str], level: str
 )
 def test_tritonserver_s_log_formats_are_text(written: str, style: str) -> None:
     assert parse(f"--log-format={written}").log_format == style
+
+
+@pytest.mark.parametrize(
+    ("flags", "tls"),
+    [
+        ([], False),
+        (["--grpc-use-ssl=false", "--grpc-use-ssl-mutual=false"], False),
+        (["--grpc-use-ssl", *CERTIFICATE], True),
+        (["--grpc-use-ssl-mutual", "--grpc-root-cert=c", *CERTIFICATE], True),
+        (["--grpc-use-ssl=false", "--grpc-use-ssl-mutual", "--grpc-root-cert=c", *CERTIFICATE], True),
+    ],
+)
+def test_certificates_of_clients_are_a_reason_for_tls_too(flags: list[str], tls: bool) -> None:
+    settings = parse(*flags)
+    assert (settings.uses_tls, settings.warnings) == (tls, ())
 
 
 def test_settings_cannot_be_changed() -> None:

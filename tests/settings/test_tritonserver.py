@@ -93,7 +93,7 @@ def test_what_needs_nothing_is_accepted(foreign: Foreign, value: str) -> None:
         "--trace-level=OFF",
         "--response-cache-byte-size=0",
         "--buffer-manager-thread-count=0",
-        "--grpc-server-cert=",
+        "--http-restricted-api=",
         "--grpc-header-forward-pattern=",
     ],
 )
@@ -110,8 +110,8 @@ def test_a_boolean_that_is_neither_is_told(foreign: Foreign) -> None:
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["--grpc-use-ssl=true", "--grpc-use-ssl=false"],
-        ["--grpc-use-ssl=perhaps", "--grpc-use-ssl=false"],
+        ["--allow-client-shm=true", "--allow-client-shm=false"],
+        ["--allow-client-shm=perhaps", "--allow-client-shm=false"],
         ["--trace-level=TIMESTAMPS", "--trace-level=OFF"],
         ["--rate-limit=execution_count", "--rate-limit=off"],
     ],
@@ -123,11 +123,11 @@ def test_of_a_flag_given_twice_only_the_last_is_judged(arguments: list[str]) -> 
 def test_what_a_higher_place_takes_back_is_not_judged(tmp_path: Path) -> None:
     file = tmp_path / "naiad.toml"
     file.write_text("model-namespacing = true\ncache-config = ['local,size=1']\n")
-    environment = {"NAIAD_GRPC_USE_SSL": "true", "NAIAD_MODEL_NAMESPACING": "0", "NAIAD_CONFIG_FILE": str(file)}
-    (warning,) = Settings.parse(["--grpc-use-ssl=false", "--cache-config=redis,host=a"], environment).warnings
+    environment = {"NAIAD_ALLOW_CLIENT_SHM": "true", "NAIAD_MODEL_NAMESPACING": "0", "NAIAD_CONFIG_FILE": str(file)}
+    (warning,) = Settings.parse(["--allow-client-shm=false", "--cache-config=redis,host=a"], environment).warnings
     assert warning.startswith("--cache-config has no effect")
-    with pytest.raises(BadSettings, match="--grpc-use-ssl: got 'true'"):
-        Settings.parse(["--grpc-use-ssl=true"], {"NAIAD_GRPC_USE_SSL": "false"})
+    with pytest.raises(BadSettings, match="--allow-client-shm: got 'true'"):
+        Settings.parse(["--allow-client-shm=true"], {"NAIAD_ALLOW_CLIENT_SHM": "false"})
 
 
 @pytest.mark.parametrize(
@@ -143,8 +143,8 @@ def test_of_a_flag_that_may_be_repeated_every_value_is_judged(arguments: list[st
 
 
 def test_a_bare_boolean_asks_for_it() -> None:
-    with pytest.raises(BadSettings, match="--grpc-use-ssl: got 'true'"):
-        parse("--grpc-use-ssl", "--id=a")
+    with pytest.raises(BadSettings, match="--allow-client-shm: got 'true'"):
+        parse("--allow-client-shm", "--id=a")
 
 
 def test_the_old_name_of_strict_configs_means_the_new_one() -> None:
@@ -154,5 +154,5 @@ def test_the_old_name_of_strict_configs_means_the_new_one() -> None:
 
 def test_all_refusals_are_told_together() -> None:
     with pytest.raises(BadSettings) as caught:
-        parse("--grpc-use-ssl=true", "--model-namespacing=true")
+        parse("--allow-client-shm=true", "--model-namespacing=true")
     assert len(str(caught.value).splitlines()) == 2

@@ -106,6 +106,8 @@ class InferRequest(NamedTuple):
     deadline: when nobody waits for the answer any more, in seconds of `time.monotonic`.
     received_ns: when the request arrived, in `time.monotonic_ns`.
     nbytes: size of the message, for the budget of bytes in flight.
+    reserved: whether these bytes are taken from the budget already, by the transport. Who accepts the request gives
+        them back.
     """
 
     signature: Signature
@@ -115,6 +117,7 @@ class InferRequest(NamedTuple):
     nbytes: int
     deadline: float | None = None
     trace_id: str = ""
+    reserved: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

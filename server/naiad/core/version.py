@@ -124,11 +124,13 @@ class Version:
         pending.unchecked = unchecked
         if pending.expires_ns is not None and pending.expires_ns <= now_ns:
             raise pending.expiry_error()
-        self._budget.reserve(request.nbytes)
+        if not request.reserved:
+            self._budget.reserve(request.nbytes)
         try:
             listed = self._enqueue(pending)
         except NaiadError:
-            self._budget.release(request.nbytes)
+            if not request.reserved:
+                self._budget.release(request.nbytes)
             raise
         if pending.expires_ns is not None:
             self._watch(pending)

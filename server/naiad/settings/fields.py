@@ -21,10 +21,12 @@ from naiad.settings.kinds import (
     ControlMode,
     Count,
     Directory,
+    File,
     Host,
+    HostOrSocket,
     Interval,
-    LogFile,
     LogFormat,
+    MetadataSize,
     MetricsOption,
     Milliseconds,
     MillisecondsOrNever,
@@ -33,6 +35,7 @@ from naiad.settings.kinds import (
     ServerName,
     Threads,
     Verbosity,
+    Wire,
 )
 
 
@@ -96,7 +99,13 @@ class Grpc(Group):
     heading = "gRPC"
 
     allow_grpc: bool = Field(True, description="Serve gRPC.")
-    grpc_address: Host = Field("127.0.0.1", description="Address to serve gRPC on.")
+    grpc_transport: Wire = Field(
+        None,
+        description="What serves gRPC: HTTP/2 in Rust (native), or grpcio (aio). Default: native where it is built.",
+    )
+    grpc_address: HostOrSocket = Field(
+        "127.0.0.1", description="Address to serve gRPC on, or the path of a Unix socket, which has no port."
+    )
     grpc_port: Port = Field(8001, description="Port to serve gRPC on; 0 takes any free one.")
     reuse_grpc_port: bool = Field(
         False, description="Let other servers listen on the same port, if they allow it too; they share the clients."
@@ -104,8 +113,33 @@ class Grpc(Group):
     grpc_max_message_size: int = Field(
         256 * 2**20, ge=1, le=2**31 - 1, title="BYTES", description="The largest message to accept."
     )
+    grpc_max_metadata_size: MetadataSize = Field(
+        16 * 2**10,
+        description="The most that one call's headers may take: names, values, and 32 bytes for each of them.",
+    )
+    grpc_max_concurrent_streams: int = Field(
+        1024, ge=1, le=2**31 - 1, description="Calls that may be open on one connection; others wait in the client."
+    )
+    grpc_use_ssl: bool = Field(False, description="Serve gRPC over TLS, with --grpc-server-cert and --grpc-server-key.")
+    grpc_use_ssl_mutual: bool = Field(
+        False,
+        description="Serve gRPC over TLS, as --grpc-use-ssl does, and demand certificates of clients that "
+        "--grpc-root-cert has signed.",
+    )
+    grpc_server_cert: File = Field(
+        None,
+        description="The server's certificate, in PEM, followed by those between it and the one that clients know. "
+        "It may be replaced while the server runs, with its key.",
+    )
+    grpc_server_key: File = Field(None, description="The key of the server's certificate, in PEM, without passphrase.")
+    grpc_root_cert: File = Field(
+        None, description="With --grpc-use-ssl-mutual: the certificates, in PEM, that sign those of clients."
+    )
     grpc_infer_response_compression_level: Compression = Field(
         "none", description="How much to compress what is sent to clients that can take it."
+    )
+    grpc_handshake_timeout: Milliseconds = Field(
+        10_000, description="How long a new connection may take to say, in TLS and HTTP/2, what it wants."
     )
     grpc_keepalive_time: MillisecondsOrNever = Field(
         60_000, description="How long a connection may be silent before a ping; 0: there are none."
@@ -115,13 +149,18 @@ class Grpc(Group):
     )
     grpc_keepalive_permit_without_calls: bool = Field(False, description="Ping also while no call is open.")
     grpc_http2_max_pings_without_data: Count = Field(
-        2, description="Pings that may be sent while there is nothing else to send; 0: any number."
+        2,
+        description="Pings that may be sent while there is nothing else to send; 0: any number. With "
+        "--grpc-transport=native there is no limit: it pings only who is silent, once for each --grpc-keepalive-time.",
     )
     grpc_http2_min_recv_ping_interval_without_data: Milliseconds = Field(
         300_000, description="A client's ping that comes sooner after the one before is a bad one."
     )
     grpc_http2_max_ping_strikes: Count = Field(
         2, description="How many bad pings end a client's connection; 0: any number may come."
+    )
+    grpc_max_connection_idle: MillisecondsOrNever = Field(
+        300_000, description="How long a connection may be without calls before it is closed; 0: for ever."
     )
     grpc_max_connection_age: MillisecondsOrNever = Field(
         3_600_000,
@@ -171,7 +210,7 @@ class Logging(Group):
     log_format: LogFormat = Field(
         "text", description="Lines to read, or one JSON object on each. tritonserver's default and ISO8601 are text."
     )
-    log_file: LogFile = Field(
+    log_file: File = Field(
         None,
         description="Append the log to a file, instead of writing it to the standard error. It is kept open: rotate "
         "it by copying and truncating.",

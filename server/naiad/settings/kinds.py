@@ -68,6 +68,20 @@ def _host(address: str) -> str:
     return bare
 
 
+def _host_or_socket(address: str) -> str:
+    """A host, or `unix:` and the path of a socket, which may be written with the two slashes of a URL."""
+    scheme, colon, path = address.partition(":")
+    if not colon or scheme not in ("unix", "unix-abstract"):
+        return _host(address)
+    if path.startswith("//"):
+        path = path.removeprefix("//")
+        if not path.startswith("/"):
+            path = ""
+    if not path or scheme != "unix":
+        raise ValueError("expected unix:PATH, such as unix:/run/naiad/grpc.sock")
+    return f"unix:{path}"
+
+
 def _backend_option(option: str) -> str:
     backend, comma, rest = option.partition(",")
     key, equals, value = (rest if comma else option).partition("=")
@@ -114,12 +128,17 @@ MillisecondsOrNever = Annotated[int, Field(ge=0, le=LONGEST_MS, title="MILLISECO
 Interval = Annotated[
     float, Field(ge=1, le=LONGEST_MS, allow_inf_nan=False, title="MILLISECONDS"), BeforeValidator(_least(1))
 ]
+MetadataSize = Annotated[int, Field(ge=2**10, le=2**24, title="BYTES")]
 Count = Annotated[int, Field(ge=0, le=LARGEST)]
 Threads = Annotated[int, Field(ge=1, le=256), BeforeValidator(_least(1))]
 Verbosity = Annotated[int, Field(ge=0, le=LARGEST), BeforeValidator(_least(0)), BeforeValidator(_verbosity)]
 Host = Annotated[str, Field(title="HOST"), AfterValidator(_host)]
 ServerName = Annotated[str, Field(title="NAME"), BeforeValidator(_named)]
-LogFile = Annotated[Path | None, Field(title="FILE"), BeforeValidator(_absent)]
+HostOrSocket = Annotated[str, Field(title="HOST|unix:PATH"), AfterValidator(_host_or_socket)]
+File = Annotated[Path | None, Field(title="FILE"), BeforeValidator(_absent)]
+Wire = Annotated[
+    Literal["native", "aio"] | None, Field(title="native|aio"), BeforeValidator(_lower), BeforeValidator(_absent)
+]
 ControlMode = Annotated[Literal["none", "poll", "explicit"], BeforeValidator(_lower), AfterValidator(_control_mode)]
 Compression = Annotated[Literal["none", "low", "medium", "high"], BeforeValidator(_lower)]
 LogFormat = Annotated[Literal["text", "json"], BeforeValidator(_text_format)]

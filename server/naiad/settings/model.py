@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Self, get_origin
 
 from pydantic import PrivateAttr, ValidationError
@@ -56,6 +57,11 @@ class Settings(Server, Limits, Logging, Metrics, Http, Grpc, Repository):
         self._warnings = (*gathered.warnings, *_warnings(self))
         self._origins = {name: given.origin for name, given in gathered.values.items()}
         return self
+
+    @property
+    def uses_tls(self) -> bool:
+        """Whether gRPC is served over TLS, be it with certificates of clients or without."""
+        return self.grpc_use_ssl or self.grpc_use_ssl_mutual
 
     @property
     def least_level(self) -> Level:
@@ -120,8 +126,19 @@ def _contradictions(settings: Settings) -> Iterator[str]:
         )
     if "*" in settings.load_model and len(settings.load_model) > 1:
         yield "--load-model: got * and other names, expected * alone, which loads all models"
+    if missing := [flag for flag, file in _pem_files(settings).items() if file is None]:
+        mutual = "-mutual" if settings.grpc_use_ssl_mutual else ""
+        yield f"--grpc-use-ssl{mutual}: expected {' and '.join(missing)} beside it, which name PEM files"
     if not (settings.allow_grpc or settings.allow_http):
         yield "--allow-grpc=false and --allow-http=false: expected one of them, nothing would be served"
+
+
+def _pem_files(settings: Settings) -> dict[str, Path | None]:
+    """The flags of the files that are needed for what is asked for, with what they say."""
+    files = {"--grpc-server-cert": settings.grpc_server_cert, "--grpc-server-key": settings.grpc_server_key}
+    if settings.grpc_use_ssl_mutual:
+        files["--grpc-root-cert"] = settings.grpc_root_cert
+    return files if settings.uses_tls else {}
 
 
 def _warnings(settings: Settings) -> Iterator[str]:
@@ -129,3 +146,9 @@ def _warnings(settings: Settings) -> Iterator[str]:
         yield "--allow-grpc=false: inference is served over gRPC only yet; over HTTP there is the server's health"
     if settings.model_control_mode == "explicit":
         yield "--model-control-mode=explicit: loading and unloading by request is not available yet"
+    if not settings.uses_tls:
+        for name in ("grpc_server_cert", "grpc_server_key"):
+            if getattr(settings, name) is not None:
+                yield f"--{name.replace('_', '-')} has no effect: it counts with --grpc-use-ssl only"
+    if settings.grpc_root_cert is not None and not settings.grpc_use_ssl_mutual:
+        yield "--grpc-root-cert has no effect: certificates are asked of clients with --grpc-use-ssl-mutual only"

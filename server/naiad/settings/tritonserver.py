@@ -1,7 +1,7 @@
 """tritonserver's flags that are no settings here, each with what becomes of it and why: one table for code and docs.
 
 What only tunes is accepted with a warning. What protects, or changes what clients get, and is not there, is refused
-as soon as its value asks for it; a value that asks for nothing (`--grpc-use-ssl=false`) is accepted silently. Flags
+as soon as its value asks for it; a value that asks for nothing (`--allow-sagemaker=false`) is accepted silently. Flags
 that are settings here mean what they mean there; docs/compatibility.md has the defaults that differ.
 """
 
@@ -57,13 +57,12 @@ ALIASES = {"model-store": "model_repository", "strict-model-config": "disable_au
 """Further names that tritonserver has for settings."""
 
 OWN = frozenset({
-    "access-log", "config-file", "grpc-max-message-size", "log-level", "max-bytes-in-flight", "max-queue-size",
-    "model-load-timeout-secs", "shutdown-delay-secs",
+    "access-log", "config-file", "grpc-handshake-timeout", "grpc-max-concurrent-streams", "grpc-max-connection-idle",
+    "grpc-max-message-size", "grpc-max-metadata-size", "grpc-transport", "log-level", "max-bytes-in-flight",
+    "max-queue-size", "model-load-timeout-secs", "shutdown-delay-secs",
 })  # fmt: skip
 """Settings that tritonserver does not have."""
 
-_TLS = "TLS is not available yet: end it in a proxy in front of the server"
-_ONLY_WITH_TLS = "it counts with --grpc-use-ssl only"
 _RESTRICTED = "APIs cannot be restricted yet: do it in a proxy in front of the server"
 _FORWARDED = "headers are not handed to models"
 _TRACES = "requests are not traced; --access-log writes a line for each, with its trace id"
@@ -90,7 +89,6 @@ FOREIGN: tuple[Foreign, ...] = (
     *_no_effect("HTTP takes no inference requests yet", "http-max-input-size"),
     *_no_effect("gRPC is served by one event loop, which hands requests over in bulk", "grpc-infer-thread-count"),
     *_no_effect(_POOL, "grpc-infer-allocation-pool-size", "grpc-max-response-pool-size"),
-    *_no_effect(_ONLY_WITH_TLS, "grpc-server-cert", "grpc-server-key", "grpc-root-cert", nothing=[""]),
     *_no_effect(_TRACES, "trace-config", nothing=["level=off"]),
     *_no_effect(_TRACES, "trace-level", nothing=["off"]),
     *_no_effect(_TRACES, "trace-file", "trace-rate", "trace-count", "trace-log-frequency"),
@@ -110,7 +108,6 @@ FOREIGN: tuple[Foreign, ...] = (
     *_no_effect(
         "it counts with --allow-vertex-ai only", "vertex-ai-port", "vertex-ai-thread-count", "vertex-ai-default-model"
     ),
-    *_refused(_TLS, "grpc-use-ssl", "grpc-use-ssl-mutual", boolean=True),
     *_refused(_RESTRICTED, "grpc-restricted-protocol", "http-restricted-api"),
     *_refused(_FORWARDED, "grpc-header-forward-pattern", "http-header-forward-pattern"),
     *_refused("shared memory is not available yet: clients send tensors in messages", "allow-client-shm", boolean=True),

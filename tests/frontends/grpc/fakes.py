@@ -15,4 +15,14 @@ class FakeCall:
         self.state: object = None
         self.metadata = metadata
         self.peer = "test"
+        self.certificate: bytes | None = None
         self.writable = True
+
+    def value(self, key: str) -> str | bytes | None:
+        return next((value for name, value in self.metadata if name == key), None)
+
+    def adopt(self) -> bool:
+        return False
+
+    def disown(self) -> None:
+        raise AssertionError("nothing was adopted")

@@ -1,4 +1,7 @@
-"""The whole gRPC frontend over a real engine with scripted models, and clients made from our own descriptors."""
+"""The whole gRPC frontend over a real engine with scripted models, and clients made from our own descriptors.
+
+Every way in which the house is wired stands in WIRED; with the native one the runners drive the wire, as in a server.
+"""
 
 from __future__ import annotations
 
@@ -10,21 +13,33 @@ from typing import Any, Self
 
 import grpc
 import numpy as np
+import pytest
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message_factory import GetMessageClass
 
 from naiad.core.config import ModelConfig
 from naiad.core.engine import IndexEntry, ModelHistory
 from naiad.frontends.grpc import inference
-from naiad.frontends.grpc.aio import AioTransport
 from naiad.frontends.grpc.service import GrpcService
 from naiad.frontends.grpc.transport import TransportSettings
+from naiad.frontends.grpc.wired import Wired, aio, native
 from naiad.protocol import grpc_service_pb2 as pb
 from naiad.protocol import model_config_pb2
 from tests.core.house import House
 from tests.core.scripted import Scripted, config
 from tests.frontends.grpc.requests import raw_request
 from tests.frontends.grpc.wires import PATIENCE, UNLIMITED
+
+PLENTY = 1 << 30
+"""Bytes that may be in flight."""
+
+
+def _native(settings: TransportSettings, max_bytes: int) -> Wired:
+    pytest.importorskip("naiad._native", reason="naiad._native is not built")
+    return native(settings, max_bytes)
+
+
+WIRED: dict[str, Callable[[TransportSettings, int], Wired]] = {"aio": aio, "native": _native}
 
 
 class Repository:
@@ -43,19 +58,22 @@ class Repository:
 
 
 class Served:
-    """A house with model `m`, its gRPC frontend on a free port, and a channel to it."""
+    """A house with model `m`, its gRPC frontend on a free port, and a channel to it.
 
-    def __init__(self, **settings: Any) -> None:
-        self.house = House()
+    wired: one of WIRED. settings: those of the transport.
+    """
+
+    def __init__(self, wired: str = "aio", **settings: Any) -> None:
+        self.wired = WIRED[wired](TransportSettings(port=0, **settings), PLENTY)
+        self.house = House(budget=self.wired.counter, waiter=self.wired.waiter)
         self.repository = Repository()
         self.house.engine.govern(self.repository)
         self.executable = Scripted()
-        self._settings = settings
 
     def __enter__(self) -> Self:
         self.house.__enter__()
         self.house.serve(described(config("m")), [self.executable])
-        self.service = GrpcService(self.house.engine, AioTransport(TransportSettings(port=0, **self._settings)))
+        self.service = GrpcService(self.house.engine, self.wired.transport)
         self.port = self.service.start()
         self.channel = grpc.insecure_channel(f"127.0.0.1:{self.port}", options=UNLIMITED)
         return self

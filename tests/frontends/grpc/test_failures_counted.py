@@ -17,15 +17,15 @@ from naiad.frontends.grpc.infer import GrpcResponder, ModelInfer
 from naiad.protocol import grpc_service_pb2 as pb
 from tests.frontends.grpc.fakes import FakeCall
 from tests.frontends.grpc.requests import raw_request
-from tests.frontends.grpc.served import Served, error
+from tests.frontends.grpc.served import WIRED, Served, error
 from tests.frontends.grpc.wires import PATIENCE
 
 LIMIT = 10_000
 
 
-@pytest.fixture
-def served() -> Iterator[Served]:
-    with Served(max_message_size=LIMIT) as served:
+@pytest.fixture(params=sorted(WIRED))
+def served(request: pytest.FixtureRequest) -> Iterator[Served]:
+    with Served(request.param, max_message_size=LIMIT) as served:
         yield served
 
 

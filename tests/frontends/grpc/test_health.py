@@ -17,15 +17,15 @@ from naiad.protocol import health_pb2 as pb
 from tests.core.house import House
 from tests.core.scripted import Scripted, config, eventually
 from tests.frontends.grpc.fakes import FakeCall
-from tests.frontends.grpc.served import Served, error, stub
+from tests.frontends.grpc.served import WIRED, Served, error, stub
 from tests.frontends.grpc.wires import PATIENCE
 
 INFERENCE = "inference.GRPCInferenceService"
 
 
-@pytest.fixture
-def served() -> Iterator[Served]:
-    with Served() as served:
+@pytest.fixture(params=sorted(WIRED))
+def served(request: pytest.FixtureRequest) -> Iterator[Served]:
+    with Served(request.param) as served:
         yield served
 
 
@@ -196,4 +196,5 @@ def test_changes_are_told_by_a_thread_that_ends_with_stop() -> None:
 
 
 def test_kinds_of_events_are_all_there_are() -> None:
-    assert {kind.name for kind in Kind} == {"MESSAGE", "CANCEL", "OPEN", "HALF_CLOSE", "WRITABLE", "TOO_LARGE"}
+    told = {"MESSAGE", "CANCEL", "OPEN", "HALF_CLOSE", "WRITABLE", "TOO_LARGE", "OVERLOADED"}
+    assert {kind.name for kind in Kind} == told

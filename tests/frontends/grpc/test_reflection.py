@@ -16,7 +16,7 @@ from naiad.frontends.grpc.reflection import SERVICES, Reflection, ReflectionStre
 from naiad.frontends.grpc.transport import OK, Reply
 from naiad.protocol import POOL, grpc_service_pb2, health_pb2, reflection_pb2, reflection_v1alpha_pb2
 from tests.frontends.grpc.fakes import FakeCall
-from tests.frontends.grpc.served import Served, stub
+from tests.frontends.grpc.served import WIRED, Served, stub
 
 VERSIONS = {
     reflection_pb2.DESCRIPTOR.package: reflection_pb2,
@@ -30,9 +30,9 @@ NAMES = {
 }
 
 
-@pytest.fixture(scope="module")
-def served() -> Iterator[Served]:
-    with Served() as served:
+@pytest.fixture(scope="module", params=sorted(WIRED))
+def served(request: pytest.FixtureRequest) -> Iterator[Served]:
+    with Served(request.param) as served:
         yield served
 
 

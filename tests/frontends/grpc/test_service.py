@@ -14,13 +14,12 @@ from tritonclient.grpc import service_pb2 as foreign
 
 import naiad
 from naiad.core.engine import IndexEntry
-from naiad.frontends.grpc.aio import AioTransport
 from naiad.frontends.grpc.inference import SERVICE
 from naiad.frontends.grpc.service import GrpcService
 from naiad.frontends.grpc.transport import TransportSettings
 from naiad.protocol import grpc_service_pb2 as pb
 from tests.core.scripted import Scripted, config, eventually
-from tests.frontends.grpc.served import Served, described, error, held, infer_request, stub, values
+from tests.frontends.grpc.served import PLENTY, WIRED, Served, described, error, held, infer_request, stub, values
 from tests.frontends.grpc.wires import PATIENCE, begin
 
 StatusCode = grpc.StatusCode
@@ -39,9 +38,9 @@ NOT_YET = {
 }
 
 
-@pytest.fixture
-def served() -> Iterator[Served]:
-    with Served() as served:
+@pytest.fixture(params=sorted(WIRED))
+def served(request: pytest.FixtureRequest) -> Iterator[Served]:
+    with Served(request.param) as served:
         yield served
 
 
@@ -334,9 +333,10 @@ def test_an_engine_that_stops_refuses_with_its_own_words(served: Served) -> None
     assert error(served.rpc("ModelInfer"), infer_request()) == (StatusCode.UNAVAILABLE, "Server exiting")
 
 
-def test_a_service_whose_port_is_taken_says_so_and_leaves_nothing_behind(served: Served) -> None:
+@pytest.mark.parametrize("wired", sorted(WIRED))
+def test_a_service_whose_port_is_taken_says_so_and_leaves_nothing_behind(served: Served, wired: str) -> None:
     threads = {thread.name for thread in threading.enumerate()}
-    other = GrpcService(served.house.engine, AioTransport(TransportSettings(port=served.port)))
+    other = GrpcService(served.house.engine, WIRED[wired](TransportSettings(port=served.port), PLENTY).transport)
     with pytest.raises(OSError, match=f"gRPC cannot listen on 127.0.0.1 port {served.port}: Address already in use"):
         other.start()
     assert {thread.name for thread in threading.enumerate()} == threads

@@ -184,3 +184,31 @@ def test_a_connection_without_an_age_limit_ends_not_by_itself(make: Make) -> Non
             wire.reply(event, b"answer")
             assert answer.result(PATIENCE) == b"answer"
         assert len(peers) == 1
+
+
+def test_a_connection_without_calls_is_closed(make: Make) -> None:
+    with Wire(make, TransportSettings(port=0, max_connection_idle=0.1)) as wire:
+        raw = Raw(wire.port)
+        assert GOAWAY in [kind for kind, _ in raw.frames()]
+        raw.close()
+
+
+def test_a_connection_that_says_nothing_is_closed(make: Make) -> None:
+    settings = TransportSettings(port=0, handshake_timeout=0.2)
+    with Wire(make, settings) as wire, socket.create_connection(("127.0.0.1", wire.port), PATIENCE) as silent:
+        while silent.recv(2**10):
+            pass  # its own settings, which a server may send unasked
+
+
+def test_of_more_calls_than_a_connection_may_have_the_others_wait(make: Make) -> None:
+    with Wire(make, TransportSettings(port=0, max_concurrent_streams=2)) as wire:
+        first = wire.call(b"q")
+        wire.reply(wire.next(Kind.MESSAGE), b"a")
+        assert first.result(PATIENCE) == b"a"  # from here on the client knows the limit
+        answers = [wire.call(b"q") for _ in range(3)]
+        events = [wire.next(Kind.MESSAGE) for _ in range(2)]
+        assert wire.quiet()
+        for event in events:
+            wire.reply(event, b"a")
+        wire.reply(wire.next(Kind.MESSAGE), b"a")
+        assert [answer.result(PATIENCE) for answer in answers] == [b"a"] * 3

@@ -11,10 +11,12 @@ from types import TracebackType
 from typing import Any, Self
 
 import grpc
+import pytest
 
 from naiad.frontends.grpc.aio import AioTransport
 from naiad.frontends.grpc.transport import (
     OK,
+    AnyEvent,
     Event,
     Kind,
     Method,
@@ -24,7 +26,15 @@ from naiad.frontends.grpc.transport import (
     TransportSettings,
 )
 
-TRANSPORTS: dict[str, Callable[[TransportSettings], Transport]] = {"aio": AioTransport}
+
+def _native(settings: TransportSettings) -> Transport:
+    pytest.importorskip("naiad._native", reason="naiad._native is not built")
+    from tests.frontends.grpc.driven import Driven
+
+    return Driven(settings)
+
+
+TRANSPORTS: dict[str, Callable[[TransportSettings], Transport]] = {"aio": AioTransport, "native": _native}
 
 PATIENCE = 20.0
 """Seconds after which a wait for something that must happen counts as a hang."""
@@ -44,10 +54,10 @@ class Wire:
         self.port = self.transport.start(METHODS, self._sink)
         self.channel = self.connect()
 
-    def _sink(self, events: Sequence[Event]) -> None:
+    def _sink(self, events: Sequence[AnyEvent]) -> None:
         assert events
         for event in events:
-            self.events.put(event)
+            self.events.put(Event(*event))
 
     def __enter__(self) -> Self:
         return self

@@ -4,11 +4,6 @@ A thread of its own runs its event loop. Handlers have no (de)serialisers: messa
 receives within a short time goes to the sink in one list (coalescing.py has the reason); one `send` costs at most one
 wake-up of the loop.
 
-Message sizes: grpcio refuses with a text of its own what is above the limit that it knows, and that text names no
-flag of ours. It is therefore told more than our limit (`_slack`), and what lies between is read and refused here, in
-our words. A refused message so takes at most grpcio's limit of memory, while it is read; how many are read at a time
-is bounded by connections and streams only, since grpcio's memory quota cannot be set from Python.
-
 A client that goes away, or whose deadline passes, in the moment in which it is answered makes grpcio log an error with
 a traceback, although nothing is wrong: `_client_is_there` takes those out of its log.
 """
@@ -17,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 import threading
 from collections import deque
 from collections.abc import Sequence
@@ -26,6 +20,8 @@ from typing import cast
 import grpc
 
 from naiad.frontends.grpc.aio_calls import AioCall, Context, Stream, UnaryCall
+from naiad.frontends.grpc.aio_listening import Listening
+from naiad.frontends.grpc.aio_options import options
 from naiad.frontends.grpc.coalescing import WAIT, Coalescing
 from naiad.frontends.grpc.transport import (
     STOPPING,
@@ -42,9 +38,6 @@ from naiad.frontends.grpc.transport import (
 log = logging.getLogger(__name__)
 _MESSAGE = Kind.MESSAGE  # a name of the module is found ten times as fast
 
-_LARGEST_LIMIT = 2**31 - 1
-_FOR_EVER = 2**31 - 1
-"""Milliseconds that gRPC's core takes for no limit."""
 _GRPC_LOG = "grpc._cython.cygrpc"
 _LAST_WRITES = 1.0
 """Seconds that replies made in time get to reach their clients when everything is answered."""
@@ -55,6 +48,7 @@ class AioTransport:
 
     def __init__(self, settings: TransportSettings) -> None:
         self._settings = settings
+        self._listening = Listening(settings)
         self._events: list[Event] = []
         self._coalescing = Coalescing()
         self._patience: asyncio.TimerHandle | None = None
@@ -75,7 +69,7 @@ class AioTransport:
         self._ready.wait()
         try:
             port = asyncio.run_coroutine_threadsafe(self._listen(methods), self._loop).result()
-        except OSError:
+        except (OSError, ValueError):
             self._end_thread(thread)
             raise
         self._thread = thread
@@ -119,15 +113,11 @@ class AioTransport:
     async def _listen(self, methods: Sequence[Method]) -> int:
         logging.getLogger(_GRPC_LOG).addFilter(_client_is_there)  # the same one twice counts once
         self._emptied = asyncio.Event()
-        self._server = grpc.aio.server(options=_options(self._settings))
+        self._server = grpc.aio.server(options=options(self._settings))
         self._server.add_generic_rpc_handlers((_Handlers({m.path: self._handler(m) for m in methods}),))
-        host, port = self._settings.host, self._settings.port
-        try:
-            bound = self._server.add_insecure_port(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
-        except RuntimeError:
-            raise _bind_error(host, port) from None
+        port = self._listening.begin(self._server)
         await self._server.start()
-        return bound
+        return port
 
     def _handler(self, method: Method) -> grpc.RpcMethodHandler[bytes, bytes]:
         path, limit = method.path, self._settings.max_message_size
@@ -222,6 +212,7 @@ class AioTransport:
         await self._wait_until_empty(until)
         await self._server.stop(None if self._open else _LAST_WRITES)
         await self._wait_until_empty(self._loop.time() + _LAST_WRITES)
+        self._listening.end()
         self._deliver()
 
     async def _wait_until_empty(self, until: float) -> None:
@@ -252,46 +243,3 @@ def _client_is_there(record: logging.LogRecord) -> bool:
         return True
     log.debug("an answer came too late for its client: %s", error)
     return False
-
-
-def _slack(limit: int) -> int:
-    """The limit that grpcio is told, so that we can refuse in our own words what is not absurdly large."""
-    return min(max(2 * limit, 16 * 2**20), _LARGEST_LIMIT)
-
-
-def _options(settings: TransportSettings) -> list[tuple[str, int]]:
-    def milliseconds(seconds: float) -> int:
-        return round(seconds * 1000)
-
-    return [
-        ("grpc.so_reuseport", int(settings.reuse_port)),  # grpcio's default shares a port in use silently
-        ("grpc.max_receive_message_length", _slack(settings.max_message_size)),
-        ("grpc.max_send_message_length", -1),
-        ("grpc.max_concurrent_streams", settings.max_concurrent_streams),
-        ("grpc.server_handshake_timeout_ms", milliseconds(settings.handshake_timeout)),
-        ("grpc.keepalive_time_ms", milliseconds(settings.keepalive_time)),
-        ("grpc.keepalive_timeout_ms", milliseconds(settings.keepalive_timeout)),
-        ("grpc.http2.ping_timeout_ms", milliseconds(settings.keepalive_timeout)),  # else a minute, whatever it is
-        ("grpc.max_connection_idle_ms", milliseconds(settings.max_connection_idle)),
-        ("grpc.max_connection_age_ms", milliseconds(settings.max_connection_age) or _FOR_EVER),
-        ("grpc.max_connection_age_grace_ms", milliseconds(settings.max_connection_age_grace)),
-        ("grpc.keepalive_permit_without_calls", int(settings.keepalive_without_calls)),
-        ("grpc.http2.max_pings_without_data", settings.max_pings_without_data),
-        ("grpc.http2.min_ping_interval_without_data_ms", milliseconds(settings.least_ping_interval)),
-        ("grpc.http2.max_ping_strikes", settings.max_ping_strikes),
-        ("grpc.default_compression_level", settings.compression),
-    ]
-
-
-def _bind_error(host: str, port: int) -> OSError:
-    """Why grpcio could not listen: it does not say, so ask the system again."""
-    where = f"gRPC cannot listen on {host} port {port}"
-    try:
-        for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
-            with socket.socket(family, kind, protocol) as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                probe.bind(address)
-                probe.listen()
-    except OSError as error:
-        return OSError(error.errno, f"{where}: {error.strerror}")
-    return OSError(f"{where}: grpcio gave no reason")

@@ -6,6 +6,7 @@ Everything here runs on the transport's loop, except what says otherwise.
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 from abc import ABC, abstractmethod
 from collections import deque
@@ -51,8 +52,27 @@ class AioCall(ABC):
         return self._context.peer()
 
     @property
+    def certificate(self) -> bytes | None:
+        found = self._context.auth_context().get("x509_pem_cert", ())
+        return next((ssl.PEM_cert_to_DER_cert(pem.decode()) for pem in found), None)
+
+    @property
     def writable(self) -> bool:
         return True
+
+    def value(self, key: str) -> str | bytes | None:
+        return next((value for name, value in self.metadata if name == key), None)
+
+    def adopt(self) -> bool:
+        return False
+
+    def disown(self) -> None:
+        """Nothing was adopted."""
+
+    async def begin(self, reply: Reply) -> None:
+        """Send what goes before everything else."""
+        if reply.initial:
+            await self._context.send_initial_metadata(reply.initial)
 
     async def finish(self, trailers: Trailers) -> None:
         """Set how the call ends; with another code than OK this raises grpc's AbortError, which ends the handler."""
@@ -82,6 +102,7 @@ class UnaryCall(AioCall):
     async def answer(self) -> bytes:
         """Wait for the reply and finish with it: the message to send."""
         reply = await self._reply
+        await self.begin(reply)
         if reply.trailers is not OK:
             await self.finish(reply.trailers or OK)
         return b"".join(reply.parts or ())
@@ -160,13 +181,16 @@ class Stream(AioCall):
             self._emit(Event(Kind.MESSAGE, self, message))
 
     async def _write(self) -> Trailers:
-        full = False
+        full = begun = False
         while True:
             while not self.outbox:
                 self._wake.clear()
                 await self._wake.wait()
             full = full or not self.writable
             reply = self.outbox.popleft()
+            if not begun:
+                begun = True
+                await self.begin(reply)
             if reply.parts is not None:
                 await self._context.write(b"".join(reply.parts))
             if reply.trailers is not None:

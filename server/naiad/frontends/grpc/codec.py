@@ -79,6 +79,7 @@ def decode(
     deadline: float | None = None,
     trace_id: str = "",
     known: Known | None = None,
+    reserved: bool = False,
 ) -> InferRequest:
     """Read a ModelInferRequest; the other arguments become the request's fields.
 
@@ -88,7 +89,7 @@ def decode(
     """
     if type(message) is not bytes:
         if len(message) > SMALL:
-            return _decode_new(message, cache, received_ns, deadline, trace_id, known)
+            return _decode_new(message, cache, received_ns, deadline, trace_id, known, reserved)
         message = bytes(message)
     try:
         start = 2 + message[1]
@@ -107,15 +108,15 @@ def decode(
         layout = cache.young.get((before, size - end))
         if layout is None:
             signature, data = _open(message, before, end, cache)
-            return _new(InferRequest, (signature, request_id, data, received_ns, size, deadline, trace_id))
+            return _new(InferRequest, (signature, request_id, data, received_ns, size, deadline, trace_id, reserved))
         header, signature, offset, shape, dtype, others = layout
         if message[end : end + offset] == header:
             first = _array(shape, dtype, message, end + offset)
             data = (first,) if others is None else _all(first, message, end, others)
-            return _new(InferRequest, (signature, request_id, data, received_ns, size, deadline, trace_id))
+            return _new(InferRequest, (signature, request_id, data, received_ns, size, deadline, trace_id, reserved))
     except (KeyError, IndexError, UnicodeDecodeError):
         pass  # not seen before
-    return _decode_new(message, cache, received_ns, deadline, trace_id, known)
+    return _decode_new(message, cache, received_ns, deadline, trace_id, known, reserved)
 
 
 def _open(message: bytes, before: bytes, end: int, cache: DecodeCache) -> tuple[Signature, tuple[Array, ...]]:
@@ -163,6 +164,7 @@ def _decode_new(
     deadline: float | None,
     trace_id: str,
     known: Known | None,
+    reserved: bool,
 ) -> InferRequest:
     fields = scan(message)
     view = memoryview(message).toreadonly()
@@ -175,7 +177,8 @@ def _decode_new(
         raise InvalidArgument(f"failed to parse the message as a ModelInferRequest: {error}") from None
     if fields is not None and isinstance(message, bytes):
         _learn(message, fields, header, cache)
-    return InferRequest(header.signature, request_id, data, received_ns, len(message), deadline, trace_id)
+    size = len(message)
+    return InferRequest(header.signature, request_id, data, received_ns, size, deadline, trace_id, reserved)
 
 
 _Content = tuple[Header, str, tuple[Array, ...]]

@@ -13,8 +13,8 @@ from typing import Protocol, TypeVar, cast
 
 from google.protobuf.message import DecodeError, Message
 
-from naiad.core.errors import Internal, InvalidArgument, NaiadError, ResourceExhausted
-from naiad.frontends.grpc.transport import OK, Buffer, Call, Event, Kind, Metadata, Method, Reply, Trailers
+from naiad.core.errors import Internal, InvalidArgument, NaiadError, Rejected, ResourceExhausted
+from naiad.frontends.grpc.transport import OK, AnyEvent, Buffer, Call, Kind, Metadata, Method, Reply, Trailers
 from naiad.frontends.status import STATUS
 
 log = logging.getLogger(__name__)
@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 LONGEST_TEXT = 4000
 """Characters of an error's text that are sent: clients refuse trailers above 8 KiB or 16 KiB."""
 _MESSAGE = Kind.MESSAGE  # a name of the module is found ten times as fast
+_REFUSED: Mapping[Kind, type[NaiadError]] = {Kind.TOO_LARGE: ResourceExhausted, Kind.OVERLOADED: Rejected}
 _NO_RETRY: Metadata = (("grpc-retry-pushback-ms", "-1"),)
 
 Unary = Callable[[Call, Buffer], Reply | None]
@@ -74,22 +75,24 @@ class Dispatcher:
         """What a transport has to accept."""
         return (*map(Method, self._unary), *(Method(path, streaming=True) for path in self._streams))
 
-    def dispatch(self, events: Sequence[Event]) -> None:
+    def dispatch(self, events: Sequence[AnyEvent]) -> None:
         """Handle events in their order. Never raises; what can be answered at once is sent together at the end."""
         replies = []
-        for event in events:
-            reply = self._reply(event)
+        for kind, call, message in events:
+            reply = self._reply(kind, call, message)
             if reply is not None:
                 replies.append(reply)
         if replies:
             self._send(replies)
 
-    def _reply(self, event: Event) -> Reply | None:
-        call = event.call
+    def _reply(self, kind: Kind, call: Call, message: Buffer) -> Reply | None:
         try:
-            return self._handle(event)
+            if kind is _MESSAGE and not call.streaming:
+                return self._unary[call.method](call, message)
+            self._handle(kind, call, message)
+            return None
         except NaiadError as error:
-            if event.kind is Kind.OPEN:
+            if kind is Kind.OPEN:
                 self._failed(call, error)
             reply = failure(call, error)
         except Exception as error:
@@ -100,19 +103,15 @@ class Dispatcher:
         call.state = None  # what may still come of this call is for nobody
         return reply
 
-    def _handle(self, event: Event) -> Reply | None:
-        kind, call, message = event
-        if kind is _MESSAGE and not call.streaming:
-            return self._unary[call.method](call, message)
-        if kind is Kind.TOO_LARGE:
-            error = ResourceExhausted(str(message, "utf-8"))
+    def _handle(self, kind: Kind, call: Call, message: Buffer) -> None:
+        if kind in _REFUSED:
+            error = _REFUSED[kind](str(message, "utf-8"))
             self._failed(call, error)
             raise error
         if kind is Kind.OPEN:
             call.state = self._streams[call.method](call)
         elif call.state is not None:
             _hand_over(cast(Stream, call.state), kind, message)
-        return None
 
 
 def _hand_over(stream: Stream, kind: Kind, message: Buffer) -> None:

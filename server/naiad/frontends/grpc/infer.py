@@ -18,11 +18,12 @@ from naiad.core.types import InferRequest, InferResponse, Signature
 from naiad.frontends.grpc.codec import DecodeCache, decode, outline
 from naiad.frontends.grpc.dispatch import Send, failure, unexpected
 from naiad.frontends.grpc.encoding import EncodeCache, encode
-from naiad.frontends.grpc.transport import OK, Buffer, Call, Metadata, Reply
+from naiad.frontends.grpc.transport import OK, Buffer, Call, Reply
 
 log = logging.getLogger(__name__)
 
 
+TRACE = "traceparent"
 _TRACE_ID = re.compile("(?!0{32})[0-9a-f]{32}").fullmatch
 
 
@@ -96,21 +97,32 @@ class ModelInfer:
 
     def failed(self, call: Call, error: NaiadError) -> None:
         """Count a call that ended without being looked at."""
-        self._engine.refused(error, _unread("", None, "", trace_id(call.metadata)))
+        self._engine.refused(error, _unread("", None, "", trace_id(call.value(TRACE))))
 
     def _unencoded(self, error: NaiadError, response: InferResponse) -> None:
         self._engine.refused(error, _unread(response.head.model, int(response.head.version), response.id, ""))
 
     def __call__(self, call: Call, message: Buffer) -> None:
         received_ns = time.monotonic_ns()
-        trace = trace_id(call.metadata)
+        trace = trace_id(call.value(TRACE))
+        reserved = call.adopt()
         try:
-            request = decode(message, self._cache, received_ns, call.deadline, trace, self._engine.lookup)
+            request = self._decoded(call, message, received_ns, trace, reserved)
+            call.state = self._engine.infer(request, GrpcResponder(call, self._sink))
+        except Exception:
+            if reserved:
+                call.disown()
+            raise
+
+    def _decoded(
+        self, call: Call, message: Buffer, received_ns: int, trace: str, reserved: bool
+    ) -> InferRequest:
+        try:
+            return decode(message, self._cache, received_ns, call.deadline, trace, self._engine.lookup, reserved)
         except NaiadError as error:
             seen = _unread(*outline(message), trace)
             self._engine.refused(error, seen._replace(received_ns=received_ns, nbytes=len(message)))
             raise
-        call.state = self._engine.infer(request, GrpcResponder(call, self._sink))
 
 
 def _unread(model: str, version: int | None, request_id: str, trace: str) -> InferRequest:
@@ -118,10 +130,9 @@ def _unread(model: str, version: int | None, request_id: str, trace: str) -> Inf
     return InferRequest(Signature(model, version, ()), request_id, (), time.monotonic_ns(), 0, trace_id=trace)
 
 
-def trace_id(metadata: Metadata) -> str:
+def trace_id(traceparent: str | bytes | None) -> str:
     """The trace id of a `traceparent` (W3C Trace Context: version, trace id, span id, flags), or nothing."""
-    for key, value in metadata:
-        if key == "traceparent" and isinstance(value, str):
-            fields = value.split("-")
-            return fields[1] if len(fields) >= 4 and _TRACE_ID(fields[1]) else ""
-    return ""
+    if not isinstance(traceparent, str):
+        return ""
+    fields = traceparent.split("-")
+    return fields[1] if len(fields) >= 4 and _TRACE_ID(fields[1]) else ""

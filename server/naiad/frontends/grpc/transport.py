@@ -3,10 +3,9 @@
 A transport knows HTTP/2, gRPC's framing, deadlines and limits; messages are bytes both ways. What it promises:
 
 - Events go to the sink in lists, each as it happened per call, never two lists at a time. For a unary method the
-  only events are one MESSAGE, or TOO_LARGE instead, which opens the call as well, and possibly CANCEL. A streaming
-  call gets OPEN, its
-  MESSAGEs, HALF_CLOSE, and possibly CANCEL, after which nothing follows. A stream that breaks may seem half-closed
-  just before its CANCEL comes.
+  only events are one MESSAGE, or TOO_LARGE or OVERLOADED instead, which opens the call as well, and possibly CANCEL.
+  A streaming call gets OPEN, its MESSAGEs, HALF_CLOSE, and possibly CANCEL, after which nothing follows. A stream that
+  breaks may seem half-closed just before its CANCEL comes.
 - `send` takes a list of replies from any thread and neither blocks nor raises; replies to one call arrive in the
   order in which they were sent. A reply to a call that has ended is dropped, so CANCEL may cross one.
 - A call ends with the first reply that has trailers, or with CANCEL (the client took it back, its connection broke,
@@ -22,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from naiad.frontends.status import GrpcStatus
@@ -42,6 +42,7 @@ class Kind(IntEnum):
     HALF_CLOSE = 3
     WRITABLE = 4
     TOO_LARGE = 5
+    OVERLOADED = 6
 
 
 class Call(Protocol):
@@ -49,7 +50,8 @@ class Call(Protocol):
 
     method: its path ("/package.Service/Method"). deadline: in seconds of `time.monotonic`, None without one.
     state: belongs to the service, for what it needs to find again at the call's next event.
-    metadata, peer: asked of the wire when read, so read them once, before the call ends.
+    metadata, peer, certificate: asked of the wire when read, so read them once, before the call ends. peer: as gRPC
+    writes it ("ipv4:127.0.0.1:4711", "unix:"). certificate: the client's, in DER, None without one that was verified.
     """
 
     method: str
@@ -66,13 +68,31 @@ class Call(Protocol):
     def peer(self) -> str: ...
 
     @property
+    def certificate(self) -> bytes | None: ...
+
+    @property
     def writable(self) -> bool: ...
+
+    def value(self, key: str) -> str | bytes | None:
+        """The first value of one key of the metadata; cheaper than all of them."""
+
+    def adopt(self) -> bool:
+        """Take over the bytes that the transport reserved for the message of a unary call, if it reserves any.
+
+        True: `len(message)` bytes of the budget are the caller's to give back. Else the transport gives them back
+        itself when the call ends.
+        """
+
+    def disown(self) -> None:
+        """Undo an `adopt` that gave True."""
 
 
 class Event(NamedTuple):
     """One thing that happened. A MESSAGE's bytes stay valid as long as someone holds them.
 
-    TOO_LARGE: a unary call's message is above the limit; what there is instead is a text that says so.
+    A sink gets tuples of these three, which need not be of this class: it unpacks them. TOO_LARGE, OVERLOADED: a
+    unary call's message is above the limit, or beyond what the budget of bytes has left; what there is instead is a
+    text that says so.
     """
 
     kind: Kind
@@ -95,13 +115,15 @@ class Reply(NamedTuple):
     """One message (its bytes in parts, written one after the other), or the end of a call, or both.
 
     A unary call takes exactly one: parts and OK, or other trailers alone. The parts' memory must not change until it
-    is sent. credit: how many received messages of a stream this settles.
+    is sent. credit: how many received messages of a stream this settles. initial: metadata that go before everything
+    else; they count with a call's first reply only.
     """
 
     call: Call
     parts: Sequence[Buffer] | None
     trailers: Trailers | None = None
     credit: int = 0
+    initial: Metadata = ()
 
 
 class Method(NamedTuple):
@@ -112,13 +134,27 @@ class Method(NamedTuple):
     window: int = 4
 
 
-EventSink = Callable[[list[Event]], None]
+AnyEvent = Event | tuple[Kind, Call, Buffer]
+EventSink = Callable[[Sequence[AnyEvent]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """The PEM files of a TLS server. They may be replaced while it serves: new connections get the new ones.
+
+    client_authority: who signs the certificates that clients must have; None: clients need none.
+    """
+
+    certificate: Path
+    key: Path
+    client_authority: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class TransportSettings:
     """Where a transport listens and what it puts up with. Times in seconds, sizes in bytes.
 
+    host: a name, an address, or "unix:PATH", which has no port. max_metadata_size: of one call's headers.
     The keepalive and age limits end connections whose peer is gone, or that never end by themselves; the handshake
     timeout those that never begin. max_connection_age: 0 for ever. The ping limits are those of gRPC's core: how many
     pings are sent without data, and how often a client may ping (0: any number). reuse_port: others may listen there
@@ -128,6 +164,7 @@ class TransportSettings:
     host: str = "127.0.0.1"
     port: int = 8001
     max_message_size: int = 256 * 2**20
+    max_metadata_size: int = 16 * 2**10
     max_concurrent_streams: int = 1024
     handshake_timeout: float = 10.0
     keepalive_time: float = 60.0
@@ -141,13 +178,17 @@ class TransportSettings:
     max_ping_strikes: int = 2
     reuse_port: bool = False
     compression: int = 0
+    tls: Tls | None = None
 
 
 class Transport(Protocol):
     """A gRPC server without services."""
 
     def start(self, methods: Sequence[Method], sink: EventSink) -> int:
-        """Listen, and hand events to `sink`; returns the port. OSError says why the address cannot be had."""
+        """Listen, and hand events to `sink`; returns the port, 0 for a Unix socket.
+
+        OSError says why the address cannot be had, ValueError what is wrong with a file of `Tls`.
+        """
 
     def send(self, replies: Sequence[Reply]) -> None:
         """Send replies. Any thread; never blocks or raises."""

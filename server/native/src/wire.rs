@@ -1,0 +1,342 @@
+//! What the connections' tasks and Python share: events one way, replies the other, and who is to be woken.
+//!
+//! Tasks run only while somebody drives the runtime (driver.rs), so they gather events without waking anybody: the
+//! driver tells about all of them at once, when there is nothing else to do. Replies that come while nobody drives
+//! wait for the next who does; while somebody does, the first of them wakes it.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, Weak};
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tokio::sync::watch;
+
+use crate::budget::Counter;
+use crate::call::CallState;
+use crate::options::Options;
+use crate::reply::{Reply, Trailers};
+use crate::sync::locked;
+use crate::watch::Endings;
+
+/// What happened to a call, as the numbers of Python's `Kind`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Message = 0,
+    Cancel = 1,
+    Open = 2,
+    HalfClose = 3,
+    Writable = 4,
+    TooLarge = 5,
+    Overloaded = 6,
+}
+
+/// One thing that happened.
+pub struct Event {
+    /// What.
+    pub kind: Kind,
+    /// To whom.
+    pub call: Arc<CallState>,
+    /// A message, or the text that stands for one.
+    pub message: Bytes,
+}
+
+/// An RPC method that is accepted.
+#[derive(Debug)]
+pub struct Method {
+    /// "/package.Service/Method".
+    pub path: String,
+    /// Whether messages stream both ways.
+    pub streaming: bool,
+    /// How many messages of a stream may wait for their credit.
+    pub window: usize,
+}
+
+/// How far the end has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// Connections are taken.
+    Serving,
+    /// No connection is taken, and those that there are end with their calls.
+    Closing,
+    /// All connections end at once.
+    Cut,
+}
+
+/// What has been counted since the start, and what is open now.
+#[derive(Default)]
+pub struct Counters {
+    pub connections: AtomicU64,
+    pub calls: AtomicU64,
+    pub cancelled: AtomicU64,
+    pub endings: Arc<Endings>,
+    pub listeners: AtomicUsize,
+    pub open_connections: AtomicUsize,
+    pub open_calls: AtomicUsize,
+}
+
+#[derive(Default)]
+struct Shared {
+    events: Vec<Event>,
+    outbox: Vec<(Arc<CallState>, Reply)>,
+    kicked: bool,
+    driver: Option<Waker>,
+    driven: bool,
+}
+
+/// One server.
+pub struct Wire {
+    /// What it puts up with.
+    pub options: Options,
+    /// Bytes in flight.
+    pub budget: Arc<Counter>,
+    /// Counters.
+    pub counters: Counters,
+    /// Methods by path; set before anything listens.
+    pub methods: OnceLock<HashMap<String, Arc<Method>>>,
+    /// How far the end has come.
+    pub phase: watch::Sender<Phase>,
+    shared: Mutex<Shared>,
+    changed: Condvar,
+    refusing: AtomicBool,
+    refusal: Mutex<Option<Arc<Trailers>>>,
+    ending: Mutex<Option<Arc<Trailers>>>,
+    streams: Mutex<HashMap<usize, Weak<CallState>>>,
+    tls: Mutex<Option<Arc<rustls::ServerConfig>>>,
+}
+
+impl Wire {
+    /// A server that has no method and listens nowhere yet.
+    pub fn new(options: Options, budget: Arc<Counter>) -> Self {
+        Wire {
+            options,
+            budget,
+            counters: Counters::default(),
+            methods: OnceLock::new(),
+            phase: watch::Sender::new(Phase::Serving),
+            shared: Mutex::default(),
+            changed: Condvar::new(),
+            refusing: AtomicBool::new(false),
+            refusal: Mutex::new(None),
+            ending: Mutex::new(None),
+            streams: Mutex::default(),
+            tls: Mutex::new(None),
+        }
+    }
+
+    /// How new connections are encrypted; None: not at all.
+    pub fn tls(&self) -> Option<Arc<rustls::ServerConfig>> {
+        locked(&self.tls).clone()
+    }
+
+    /// Encrypt new connections like this.
+    pub fn use_tls(&self, config: rustls::ServerConfig) {
+        *locked(&self.tls) = Some(Arc::new(config));
+    }
+
+    // The tasks' side.
+
+    /// Gather an event. The driver tells about it when its turn ends.
+    pub fn emit(&self, kind: Kind, call: &Arc<CallState>, message: Bytes) {
+        locked(&self.shared).events.push(Event { kind, call: call.clone(), message });
+    }
+
+    /// How new calls end, once they are refused.
+    pub fn refusal(&self) -> Option<Arc<Trailers>> {
+        if !self.refusing.load(Relaxed) {
+            return None;
+        }
+        locked(&self.refusal).clone()
+    }
+
+    /// Count a call that Python hears of.
+    pub fn opened(&self, call: &Arc<CallState>) {
+        self.counters.open_calls.fetch_add(1, Relaxed);
+        if call.method.streaming {
+            locked(&self.streams).insert(Arc::as_ptr(call) as usize, Arc::downgrade(call));
+            if let Some(trailers) = locked(&self.ending).clone() {
+                call.deliver(Reply { when_idle: Some(trailers), ..Reply::default() });
+            }
+        }
+    }
+
+    /// Count the end of a call that Python has heard of.
+    pub fn ended(&self, call: &Arc<CallState>) {
+        if call.method.streaming {
+            locked(&self.streams).remove(&(Arc::as_ptr(call) as usize));
+        }
+        if self.counters.open_calls.fetch_sub(1, Relaxed) == 1 {
+            self.tell_waiting();
+        }
+    }
+
+    /// Wake whoever waits in `wait_until`: something may have come to its end.
+    pub fn tell_waiting(&self) {
+        drop(locked(&self.shared));
+        self.changed.notify_all();
+    }
+
+    // The driver's side.
+
+    /// Begin to drive.
+    pub fn begin_turn(&self) {
+        let mut shared = locked(&self.shared);
+        shared.driven = true;
+        if shared.events.is_empty() && *self.phase.borrow() != Phase::Serving {
+            self.changed.notify_all();
+        }
+    }
+
+    /// Take the replies that wait, and let `waker` know of further ones; or the events, if there are no replies.
+    pub fn turn(&self, waker: &Waker) -> Turn {
+        let mut shared = locked(&self.shared);
+        if !shared.outbox.is_empty() {
+            shared.driver = Some(waker.clone());
+            return Turn::Replies(std::mem::take(&mut shared.outbox));
+        }
+        if shared.kicked || !shared.events.is_empty() {
+            return Turn::Over;
+        }
+        shared.driver = Some(waker.clone());
+        Turn::Quiet
+    }
+
+    /// Stop driving; gives the events.
+    pub fn end_turn(&self) -> Vec<Event> {
+        let mut shared = locked(&self.shared);
+        shared.driven = false;
+        shared.driver = None;
+        shared.kicked = false;
+        std::mem::take(&mut shared.events)
+    }
+
+    /// Nothing is left to do but to wait: wake the driver if it has something to tell.
+    pub fn before_park(&self) {
+        let mut shared = locked(&self.shared);
+        if (shared.kicked || !shared.events.is_empty())
+            && let Some(waker) = shared.driver.take()
+        {
+            drop(shared);
+            waker.wake();
+        }
+    }
+
+    // Python's side: any thread.
+
+    /// Queue replies.
+    pub fn post(&self, replies: Vec<(Arc<CallState>, Reply)>) {
+        let mut shared = locked(&self.shared);
+        if shared.outbox.is_empty() {
+            shared.outbox = replies;
+        } else {
+            shared.outbox.extend(replies);
+        }
+        Self::wake(shared);
+    }
+
+    /// End the present or the next turn.
+    pub fn kick(&self) {
+        let mut shared = locked(&self.shared);
+        shared.kicked = true;
+        Self::wake(shared);
+    }
+
+    /// Refuse new calls from now on.
+    pub fn refuse(&self, trailers: Arc<Trailers>) {
+        *locked(&self.refusal) = Some(trailers);
+        self.refusing.store(true, Relaxed);
+    }
+
+    /// End all streams as soon as they are idle, also those to come.
+    pub fn end_idle_streams(&self, trailers: Arc<Trailers>) {
+        *locked(&self.ending) = Some(trailers.clone());
+        let streams: Vec<_> = locked(&self.streams).values().filter_map(Weak::upgrade).collect();
+        let ending = |call| (call, Reply { when_idle: Some(trailers.clone()), ..Reply::default() });
+        self.post(streams.into_iter().map(ending).collect());
+    }
+
+    /// Wait until `done`, which is asked again when calls or connections end; false after `timeout`.
+    pub fn wait_until(&self, timeout: Duration, done: impl Fn(&Counters) -> bool) -> bool {
+        let until = Instant::now() + timeout;
+        let mut shared = locked(&self.shared);
+        while !done(&self.counters) {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            shared = self.waited(shared, left);
+        }
+        true
+    }
+
+    /// Wait until all events have been handed over and whoever took them is back; false after `timeout`.
+    pub fn wait_until_delivered(&self, timeout: Duration) -> bool {
+        let until = Instant::now() + timeout;
+        let mut shared = locked(&self.shared);
+        while !(shared.events.is_empty() && shared.driven) {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            shared = self.waited(shared, left);
+        }
+        true
+    }
+
+    fn waited<'a>(
+        &self,
+        shared: std::sync::MutexGuard<'a, Shared>,
+        timeout: Duration,
+    ) -> std::sync::MutexGuard<'a, Shared> {
+        self.changed.wait_timeout(shared, timeout).unwrap_or_else(std::sync::PoisonError::into_inner).0
+    }
+
+    fn wake(mut shared: std::sync::MutexGuard<'_, Shared>) {
+        if let Some(waker) = shared.driver.take() {
+            drop(shared);
+            waker.wake();
+        }
+    }
+}
+
+/// A task that the end of the server waits for, from its first turn on.
+pub struct Counted {
+    wire: Arc<Wire>,
+    which: fn(&Counters) -> &AtomicUsize,
+}
+
+impl Counted {
+    /// A connection.
+    pub fn connection(wire: &Arc<Wire>) -> Self {
+        wire.counters.connections.fetch_add(1, Relaxed);
+        Self::new(wire, |counters| &counters.open_connections)
+    }
+
+    /// A listener.
+    pub fn listener(wire: &Arc<Wire>) -> Self {
+        Self::new(wire, |counters| &counters.listeners)
+    }
+
+    fn new(wire: &Arc<Wire>, which: fn(&Counters) -> &AtomicUsize) -> Self {
+        which(&wire.counters).fetch_add(1, Relaxed);
+        Counted { wire: wire.clone(), which }
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        (self.which)(&self.wire.counters).fetch_sub(1, Relaxed);
+        self.wire.tell_waiting();
+    }
+}
+
+/// What a driver finds.
+pub enum Turn {
+    /// Replies to hand to their calls, before anything else.
+    Replies(Vec<(Arc<CallState>, Reply)>),
+    /// There is something to tell Python.
+    Over,
+    /// Nothing yet.
+    Quiet,
+}
