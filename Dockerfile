@@ -12,16 +12,23 @@
 # - Nothing here is for one machine alone: a mirror of a base image is a build argument.
 
 ARG PYTHON_IMAGE=docker.io/library/python:3.11-slim-bookworm
+# Rust, a C compiler and Debian's Python make the wheel. Where it cannot be had, gRPC without the native part needs none:
+# --build-arg RUST_IMAGE=docker.io/library/python:3.11-slim-bookworm --build-arg BUILD_NAIAD_NATIVE=never
+ARG RUST_IMAGE=docker.io/library/rust:1.95-slim-bookworm
 # The release with the versions that onnxruntime-gpu in requirements/gpu.lock is built for: CUDA 13, cuDNN 9, TensorRT 10.
 ARG GPU_IMAGE=nvcr.io/nvidia/tensorrt:26.03-py3
 
 
-FROM ${PYTHON_IMAGE} AS wheel
+FROM ${RUST_IMAGE} AS wheel
+ARG BUILD_NAIAD_NATIVE=required
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends 'python3-venv=3.11.*' \
+    && rm -rf /var/lib/apt/lists/*
 WORKDIR /source
 COPY requirements/serve.lock requirements/
-RUN python3 -m venv /build \
-    && /build/bin/python3 -m pip install --no-cache-dir --constraint requirements/serve.lock setuptools wheel
-COPY LICENSE README.md pyproject.toml ./
+RUN /usr/bin/python3 -m venv /build \
+    && /build/bin/python3 -m pip install --no-cache-dir --constraint requirements/serve.lock setuptools setuptools-rust wheel
+COPY LICENSE MANIFEST.in README.md pyproject.toml setup.py ./
 COPY server server
 RUN /build/bin/python3 -m pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheels .
 
@@ -45,7 +52,7 @@ RUN useradd --no-log-init --uid 10001 --user-group --no-create-home --home-dir /
 COPY --from=init /usr/bin/tini-static /usr/local/bin/tini
 # The lock alone says what is installed: NVIDIA's bases pin packages of theirs for everybody, by PIP_CONSTRAINT.
 COPY requirements/serve.lock /opt/naiad/naiad.lock
-RUN grep --extended-regexp --invert-match '^(setuptools|wheel)==' /opt/naiad/naiad.lock > /tmp/serving.lock \
+RUN grep --extended-regexp --invert-match '^(semantic-version|setuptools|setuptools-rust|wheel)==' /opt/naiad/naiad.lock > /tmp/serving.lock \
     && PIP_CONSTRAINT='' /opt/naiad/bin/python3 -m pip install --no-cache-dir --no-deps --requirement /tmp/serving.lock \
     && rm /tmp/serving.lock
 COPY --from=wheel /wheels /opt/naiad/wheels
@@ -80,7 +87,7 @@ RUN useradd --no-log-init --uid 10001 --user-group --no-create-home --home-dir /
     && python3 -m venv --system-site-packages --without-pip /opt/naiad
 COPY --from=init /usr/bin/tini-static /usr/local/bin/tini
 COPY requirements/gpu.lock /opt/naiad/naiad.lock
-RUN grep --extended-regexp --invert-match '^(setuptools|wheel)==' /opt/naiad/naiad.lock > /tmp/serving.lock \
+RUN grep --extended-regexp --invert-match '^(semantic-version|setuptools|setuptools-rust|wheel)==' /opt/naiad/naiad.lock > /tmp/serving.lock \
     && PIP_CONSTRAINT='' /opt/naiad/bin/python3 -m pip install --no-cache-dir --no-deps --requirement /tmp/serving.lock \
     && rm /tmp/serving.lock
 COPY --from=wheel /wheels /opt/naiad/wheels

@@ -109,7 +109,7 @@ $(VENV)/.created:
 # The server and its Python client; the locks have all that either needs.
 PACKAGES := --editable . --editable clients/python
 PROJECTS := pyproject.toml setup.py clients/python/pyproject.toml
-INSTALL := NAIAD_BUILD_NATIVE=never $(PIP) install --no-deps --no-build-isolation $(PACKAGES)
+INSTALL := BUILD_NAIAD_NATIVE=never $(PIP) install --no-deps --no-build-isolation $(PACKAGES)
 
 $(VENV)/.serve: requirements/serve.lock $(PROJECTS) | $(VENV)/.created
 	$(PIP) install --requirement requirements/serve.lock

@@ -4,7 +4,8 @@ pyproject.toml says all else. The rules here:
 
 - Without a Rust toolchain, and where it fails, the package is made of Python alone and stderr says why. The wheel's
   tag tells which of the two it is: `cp311-abi3-PLATFORM` or `py3-none-any`.
-- NAIAD_BUILD_NATIVE decides otherwise: `required` makes a failure an error, `never` leaves the native part out.
+- BUILD_NAIAD_NATIVE decides otherwise: `required` makes a failure an error, `never` leaves the native part out.
+  Its name does not begin with NAIAD_, as those of the server's settings do.
 - What an earlier build left is never taken for what this one could not make.
 """
 
@@ -22,7 +23,7 @@ from setuptools.errors import BaseError, CCompilerError, PlatformError
 from setuptools_rust import RustExtension
 from setuptools_rust.build import build_rust
 
-VARIABLE = "NAIAD_BUILD_NATIVE"
+VARIABLE = "BUILD_NAIAD_NATIVE"
 CHOICES = ("auto", "required", "never")
 # What is built for 3.11 runs on later versions; an interpreter without the global lock has no such API yet.
 LIMITED_API: str | Literal[False] = False if sysconfig.get_config_var("Py_GIL_DISABLED") else "cp311"
@@ -83,7 +84,7 @@ class EditableWheel(editable_wheel):
 
 
 def choice() -> str:
-    """Return the value of NAIAD_BUILD_NATIVE; ends the process where it is none of the choices."""
+    """Return the value of BUILD_NAIAD_NATIVE; ends the process where it is none of the choices."""
     value = os.environ.get(VARIABLE, CHOICES[0])
     if value not in CHOICES:
         raise SystemExit(f"{VARIABLE} is {value!r}, expected one of {', '.join(CHOICES)}")

@@ -1,4 +1,4 @@
-"""Compiles protos/*.proto into the packages `generated` of TARGETS: the server's and the Python client's.
+"""Compiles .proto files into the packages `generated` of TARGETS: the server's, the Python client's, and one of tests.
 
 `python protos/generate.py` writes the modules; with `--check` it compares those that are there with a fresh
 compilation and exits 1 where they differ. Both want grpcio-tools and mypy-protobuf in the versions of
@@ -32,12 +32,13 @@ SIBLING_IMPORT = re.compile(r"^import (\w+_pb2) as (\w+)$", re.MULTILINE)
 class Target(NamedTuple):
     """Where compiled modules go: `directory` is the package `generated` of the package `home`, which has `pool.POOL`.
 
-    `only` names the .proto files that are compiled, with all that they import; empty for every one.
+    `only` names the .proto files that are compiled, with all that they import; empty for every one of `protos`.
     """
 
     directory: Path
     home: str
     only: frozenset[str] = frozenset()
+    protos: Path = PROTOS
 
     @property
     def package(self) -> str:
@@ -57,6 +58,7 @@ TARGETS = (
         "naiad_client.protocol",
         frozenset({"grpc_service.proto", "health.proto", "model_config.proto"}),
     ),
+    Target(ROOT / "tests/interop/protocol/generated", "tests.interop.protocol", protos=ROOT / "tests/interop/protocol"),
 )
 
 
@@ -129,19 +131,19 @@ def sources(directory: Path) -> set[str]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Compile protos/*.proto for the server and the client.")
+    parser = argparse.ArgumentParser(description="Compile .proto files for the server, the client and tests.")
     parser.add_argument("--check", action="store_true", help="compare instead of writing")
     try:
         if not parser.parse_args().check:
             for target in TARGETS:
-                write(PROTOS, target)
+                write(target.protos, target)
             return 0
-        stale = [file for target in TARGETS for file in differences(PROTOS, target)]
+        stale = [file for target in TARGETS for file in differences(target.protos, target)]
     except GenerationError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     for file in stale:
-        print(f"{file}: not what protos/ compile to; run `make proto`", file=sys.stderr)
+        print(f"{file}: not what its .proto compiles to; run `make proto`", file=sys.stderr)
     return 1 if stale else 0
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import pytest
 
 VARIABLE = "TESTS_REQUIRE"
-NAMES = frozenset({"go", "java", "node", "perf_analyzer", "prometheus"})
+NAMES = frozenset({"cargo", "go", "java", "node", "perf_analyzer", "prometheus"})
 
 
 def require(name: str, found: bool, reason: str, environment: Mapping[str, str] = os.environ) -> None:

@@ -62,6 +62,7 @@ _NEVER_MS = 2**31 - 1
 """How gRPC is told that there are to be no pings, or that idle connections may stay."""
 LEAST_EXIT_SECS = 1.0
 """What stopping gets at least: a server without requests needs some milliseconds for it."""
+_NOT_ON_SOCKETS = "serves Unix sockets only when asked for: --grpc-transport has the reason"
 _COMPRESSION = {"none": 0, "low": 1, "medium": 2, "high": 3}
 
 log = logging.getLogger(__name__)
@@ -296,10 +297,11 @@ def _tls(settings: Settings) -> Tls | None:
 def _wired(settings: Settings) -> Wired:
     """What serves gRPC. Where that is nothing, it is a transport that never starts."""
     max_bytes = settings.max_bytes_in_flight or cgroup.memory_limit() // 4
-    missing = "is not asked for" if settings.grpc_transport == "aio" or not settings.allow_grpc else why_not_native()
-    if not missing:
+    asked = settings.grpc_transport if settings.allow_grpc else "aio"
+    missing = why_not_native() or (_NOT_ON_SOCKETS if settings.grpc_address.startswith("unix:") else "")
+    if asked == "native" or (asked is None and not missing):
         return native(_transport(settings), max_bytes)
-    if settings.allow_grpc and settings.grpc_transport is None:
+    if asked is None:
         log.info("gRPC is served by grpcio: the native transport, which needs far less CPU, %s", missing)
     return aio(_transport(settings), max_bytes)
 

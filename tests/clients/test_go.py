@@ -1,6 +1,5 @@
 """The program in Go gets the right answers from a real server, and its generated code is what protos/ compile to."""
 
-import os
 import sys
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from tests.clients.toolchains import (
     NOWHERE,
     PATIENCE,
     PROMISED,
-    building,
+    go_environment,
     require_toolchain,
     run,
 )
@@ -25,32 +24,21 @@ HOME = CLIENTS / "go"
 pytestmark = pytest.mark.timeout(PATIENCE)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def environment() -> dict[str, str]:
-    """Go as it is installed here, with caches of its own, which any number of its processes may share.
-
-    PYTHON is for the script that generates: its grpcio-tools are protoc.
-    """
-    with building(GO) as built:
-        return os.environ | {
-            "PYTHON": sys.executable,
-            "GOTOOLCHAIN": "local",
-            "GOWORK": "off",
-            "GOFLAGS": "-mod=readonly -modcacherw -buildvcs=false",
-            "GOMODCACHE": str(built / "modules"),
-            "GOCACHE": str(built / "cache"),
-        }
+    """PYTHON is for the script that generates: its grpcio-tools are protoc."""
+    return go_environment() | {"PYTHON": sys.executable}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def program(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     built = tmp_path_factory.mktemp("go") / "digits"
     run(["go", "build", "-o", built, "."], HOME, environment)
     return built
 
 
-def test_the_program_s_answers_are_right(samples: Server, program: Path) -> None:
-    printed = run([program, samples.grpc], HOME)
+def test_the_program_s_answers_are_right(samples_over_each_transport: Server, program: Path) -> None:
+    printed = run([program, samples_over_each_transport.grpc], HOME)
     assert [promise for promise in PROMISED if promise not in printed] == []
 
 

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.timeout(2 * PATIENCE)
 Program = Callable[[str, int], str]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Program:
     """Build the program, and return what runs it with an address and expects an exit code."""
     target = tmp_path_factory.mktemp("java")
@@ -40,8 +40,8 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Program:
     return lambda address, code: maven("exec:java", f"-Dexec.args={address}", code=code)
 
 
-def test_the_program_s_answers_are_right(samples: Server, program: Program) -> None:
-    printed = program(samples.grpc, 0)
+def test_the_program_s_answers_are_right(samples_over_each_transport: Server, program: Program) -> None:
+    printed = program(samples_over_each_transport.grpc, 0)
     assert [promise for promise in PROMISED if promise not in printed] == []
 
 

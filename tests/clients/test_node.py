@@ -26,7 +26,7 @@ FILES = ("package.json", "package-lock.json")
 pytestmark = pytest.mark.timeout(PATIENCE)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def environment() -> dict[str, str]:
     """Where node finds the packages of the lock file; they are fetched once for each content of it."""
     digest = hashlib.sha256(b"".join((HOME / name).read_bytes() for name in FILES)).hexdigest()[:16]
@@ -41,8 +41,8 @@ def environment() -> dict[str, str]:
     return os.environ | {"NODE_PATH": str(packages)}
 
 
-def test_the_program_s_answers_are_right(samples: Server, environment: dict[str, str]) -> None:
-    printed = run(["node", "digits.js", samples.grpc], HOME, environment)
+def test_the_program_s_answers_are_right(samples_over_each_transport: Server, environment: dict[str, str]) -> None:
+    printed = run(["node", "digits.js", samples_over_each_transport.grpc], HOME, environment)
     assert [promise for promise in PROMISED if promise not in printed] == []
 
 

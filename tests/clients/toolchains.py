@@ -70,12 +70,28 @@ def building(toolchain: Toolchain) -> Iterator[Path]:
         yield directory
 
 
+def go_environment() -> dict[str, str]:
+    """Go as it is installed here, with caches of its own, which any number of its processes may share."""
+    with building(GO) as built:
+        return os.environ | {
+            "GOTOOLCHAIN": "local",
+            "GOWORK": "off",
+            "GOFLAGS": "-mod=readonly -modcacherw -buildvcs=false",
+            "GOMODCACHE": str(built / "modules"),
+            "GOCACHE": str(built / "cache"),
+        }
+
+
 def run(
-    command: Sequence[str | Path], directory: Path, environment: Mapping[str, str] = os.environ, code: int = 0
+    command: Sequence[str | Path],
+    directory: Path,
+    environment: Mapping[str, str] = os.environ,
+    code: int = 0,
+    seconds: float = PATIENCE,
 ) -> str:
-    """Run a command that must end with this exit code, and return what it printed to its standard output."""
+    """Run a command that must end in time, with this exit code; return what it printed to its standard output."""
     done = subprocess.run(
-        command, cwd=directory, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False
+        command, cwd=directory, env=environment, capture_output=True, text=True, timeout=seconds, check=False
     )
     shown = " ".join(map(str, command))
     assert done.returncode == code, f"{shown} ended with {done.returncode}\n{done.stdout}{done.stderr}"

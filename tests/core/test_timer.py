@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterator
 from queue import SimpleQueue
 from time import monotonic_ns
@@ -9,7 +10,7 @@ from time import monotonic_ns
 import pytest
 
 from naiad.core.timer import SLOT_NS, Expiring, Timer
-from tests.core.scripted import PATIENCE
+from tests.core.scripted import PATIENCE, eventually
 
 LONG_NS = 3_600_000_000_000
 SOON_NS = 2_000_000
@@ -49,6 +50,12 @@ def test_an_entry_goes_off_once_and_not_before_its_time(timer: Timer, rung: Simp
     assert alarm.rung_ns >= alarm.expires_ns
     assert rung.empty()
     assert len(timer) == 0
+
+
+def test_an_entry_that_went_off_is_let_go(timer: Timer, rung: SimpleQueue[Alarm]) -> None:
+    timer.add(Alarm(monotonic_ns() + SOON_NS, rung))
+    gone = weakref.ref(rung.get(timeout=PATIENCE))
+    eventually(lambda: gone() is None)
 
 
 def test_entries_go_off_in_the_order_of_their_times_whatever_the_order_of_adding(

@@ -16,12 +16,15 @@ from typing import Any
 import grpc
 from tritonclient.grpc import service_pb2
 
+from tests import certificates
+from tests.certificates import Pair
 from tests.conformance.messages import Given, fp32, int32, request, strings
 from tests.docs.faulty import ONNX, SERVED, plant
 from tests.e2e.models import ask, identity, send
 from tests.e2e.server import PATIENCE, READY, Server, command
 from tests.models import build
 
+AUTHORITY = certificates.Authority()
 KIB = 1024
 RUN_MS = 300
 
@@ -40,7 +43,17 @@ def starts(directory: Path) -> list[str]:
             *_start(f"--model-repository={directory}", "--grpc-prot=8001"),
             *_start(f"--model-repository={directory}", "--model-control-mode=poll"),
         ]
-        return [line.replace(str(port), "8001") for line in lines]
+        return [*(line.replace(str(port), "8001") for line in lines), *_starts_over_tls(directory)]
+
+
+def _starts_over_tls(directory: Path) -> list[str]:
+    """Starts that fail for the files of TLS, or that of a Unix socket."""
+    pair, other = (AUTHORITY.issue() for _ in range(2))
+    mixed = certificates.write(directory / "mixed", Pair(pair.certificate, other.key))
+    empty = certificates.write(directory / "empty", Pair(b"", pair.key))
+    files = [[f"--grpc-server-cert={tls.certificate}", f"--grpc-server-key={tls.key}"] for tls in (mixed, empty)]
+    starts = [*(["--grpc-use-ssl", *each] for each in ([], *files)), [f"--grpc-address=unix:{directory}"]]
+    return [line for each in starts for line in _start(f"--model-repository={directory}", *each)]
 
 
 def _start(*flags: str) -> list[str]:
@@ -78,6 +91,18 @@ def slow_load(directory: Path) -> list[str]:
     build.mlp(directory / "long" / ONNX, [8] * 800)
     with Server(directory, flags=["--model-load-timeout-secs=0.001"]) as server:
         server.line(re.compile("given up"))
+        return server.log.splitlines()
+
+
+def tls_files(directory: Path) -> list[str]:
+    """A certificate that has expired, and files that are changed to something else."""
+    tls = certificates.write(directory, AUTHORITY.issue(valid=certificates.EXPIRED))
+    flags = ["--grpc-use-ssl", f"--grpc-server-cert={tls.certificate}", f"--grpc-server-key={tls.key}"]
+    repository = directory / "models"
+    repository.mkdir()
+    with Server(repository, flags=flags, until_ready=False) as server:
+        tls.key.write_bytes(b"something else")
+        server.line(re.compile("TLS files were changed"))
         return server.log.splitlines()
 
 

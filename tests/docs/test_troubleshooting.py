@@ -20,6 +20,7 @@ SITUATIONS = (
     situations.starts,
     situations.models,
     situations.slow_load,
+    situations.tls_files,
     situations.requests,
     situations.limits,
     situations.stopping,

@@ -28,7 +28,7 @@ PATIENCE = 30.0
 SERVING = health_pb2.HealthCheckResponse.SERVING
 READY = re.compile(r"\bready\s*$")
 """The line after all that is told of a start; the log is written beside what it tells of."""
-GRPC, HTTP = re.compile(r"gRPC on (\S+:\d+)"), re.compile(r"HTTP on (\S+:\d+)")
+GRPC, HTTP = re.compile(r"gRPC on (unix:[^\s,]+|[^\s,]+:\d+)"), re.compile(r"HTTP on (\S+:\d+)")
 METRICS = re.compile(r"metrics on (\S+:\d+)")
 LINES_SHOWN = 60
 
@@ -40,6 +40,7 @@ def command(*arguments: str) -> list[str]:
 class Server:
     """`grpc` and `http` are HOST:PORT, known once it has started; `log` is everything that it wrote to stderr.
 
+    `grpc` may be unix:PATH. `channel` and `stub` speak no TLS: for a server that does, until_ready is False.
     output: the file for what it writes to stdout.
     """
 

@@ -214,7 +214,12 @@ LINES = {
         "--backend-config=onnxruntime", "--backend-config", "'onnxruntime'", "BACKEND,KEY=VALUE",
         "default-max-batch-size=N for all backends"),
     "a protection that is not there": Line(
-        "--grpc-use-ssl=true", "--grpc-use-ssl", "'true'", "cannot be honoured", "in front of the server"),
+        "--grpc-restricted-protocol=health:key=value", "--grpc-restricted-protocol", "'health:key=value'",
+        "cannot be honoured", "in front of the server"),
+    "TLS without a certificate": Line(
+        "--grpc-use-ssl=true", "--grpc-use-ssl", "", "expected --grpc-server-cert and --grpc-server-key", ""),
+    "a Unix socket without a path": Line(
+        "--grpc-address=unix:", "--grpc-address", "'unix:'", "expected unix:PATH", "such as unix:/run/naiad/grpc.sock"),
     "a repository that is not there": Line(
         "--model-repository=/nowhere/models", "--model-repository", "No such file or directory: '/nowhere/models'",
         "expected a directory of models", "Create it, or give another: '/' exists"),

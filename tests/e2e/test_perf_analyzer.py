@@ -1,4 +1,4 @@
-"""NVIDIA's perf_analyzer, unmodified, against the sample repository.
+"""NVIDIA's perf_analyzer, unmodified, against the sample repository over every gRPC transport of the server.
 
 It is told a number of requests rather than a time window, so that a slow machine changes nothing; it now and then
 hangs at its end after all its work is done, so a run has a time limit and one more try, which the test reports.
@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -56,6 +56,11 @@ LOADS = (
 
 
 @pytest.fixture(scope="module")
+def samples(samples_over_each_transport: Server) -> Server:
+    return samples_over_each_transport
+
+
+@pytest.fixture(scope="module")
 def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data file as perf_analyzer reads it: one text for each step."""
     path = tmp_path_factory.mktemp("data") / "texts.json"
@@ -63,14 +68,25 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def analyze(*arguments: str) -> str:
-    """Run perf_analyzer and return what it printed."""
-    command = [str(PROGRAM), "-i", "grpc", f"--request-count={REQUESTS}", *arguments]
+class Run(NamedTuple):
+    """What perf_analyzer printed, and the model's statistics around it."""
+
+    printed: str
+    before: Any
+    after: Any
+
+
+def analyze(samples: Server, model: str, version: str, *arguments: str) -> Run:
+    """Run perf_analyzer. What a run that hung has left in the statistics does not count."""
+    command = [str(PROGRAM), "-i", "grpc", "-u", samples.grpc, f"--request-count={REQUESTS}", *arguments]
+    before = samples.statistics(model, version)
     try:
-        return run(command)
+        printed = run(command)
     except subprocess.TimeoutExpired as hang:
         sys.stderr.write(f"{' '.join(command)} hung for {RUN_SECONDS} s and is run again; it printed {hang.output!r}\n")
-        return run(command)
+        before = samples.statistics(model, version)
+        printed = run(command)
+    return Run(printed, before, samples.statistics(model, version))
 
 
 def run(command: list[str]) -> str:
@@ -86,16 +102,14 @@ def report(printed: str) -> Report:
     return Report(*(int(match.group(1)) for match in found if match))
 
 
-@pytest.mark.parametrize("concurrency", [1, 8])
+@pytest.mark.parametrize(("mode", "concurrency"), [("--sync", 1), ("--async", 8)])
 @pytest.mark.parametrize("load", LOADS, ids=lambda load: load.name)
 def test_every_request_is_answered_and_counted_alike_on_both_sides(
-    samples: Server, texts: Path, load: Load, concurrency: int
+    samples: Server, texts: Path, load: Load, mode: str, concurrency: int
 ) -> None:
     arguments = [argument.replace("TEXTS", str(texts)) for argument in load.arguments]
     model, version = arguments[1], arguments[3] if arguments[2] == "-x" else ""
-    before = samples.statistics(model, version)
-    printed = analyze(*arguments, "-u", samples.grpc, f"--concurrency-range={concurrency}")
-    after = samples.statistics(model, version)
+    printed, before, after = analyze(samples, model, version, *arguments, mode, f"--concurrency-range={concurrency}")
     counted = report(printed)
     assert counted.requests == after.inference_stats.success.count - before.inference_stats.success.count == REQUESTS
     assert after.inference_count - before.inference_count == REQUESTS * load.rows

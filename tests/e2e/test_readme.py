@@ -10,6 +10,9 @@ from tests.e2e.readme import Block, Reader, agrees, blocks, commands, elsewhere,
 
 ROOT = SAMPLES.parent
 README = (ROOT / "README.md").read_text()
+IN_ROOT = frozenset(
+    {".venv", "Makefile", "clients", "requirements", "pyproject.toml", "setup.py", "model_repository", "tests"}
+)
 PROMISED = ("digit 0", "language de", "language fr")
 
 
@@ -17,7 +20,7 @@ PROMISED = ("digit 0", "language de", "language fr")
 def root(tmp_path: Path) -> Path:
     """A directory that looks like the repository's root, with models of the reader's own."""
     for each in ROOT.iterdir():
-        if each.name in {".venv", "Makefile", "clients", "requirements", "pyproject.toml", "model_repository", "tests"}:
+        if each.name in IN_ROOT:
             (tmp_path / each.name).symlink_to(each)
     (tmp_path / "models").symlink_to(SAMPLES)
     return tmp_path

@@ -1,5 +1,7 @@
 """The unmodified Triton client against the sample repository: every answer is the one that the models give offline.
 
+Both of its clients are tried, over every gRPC transport of the server.
+
 Batches of the same composition give the same bits. Where the server may batch as it likes, single rows differ in the
 last bits, since ONNX Runtime multiplies matrices of different sizes in different orders: ROUNDING bounds that.
 """
@@ -22,6 +24,11 @@ from tests.e2e.server import PATIENCE, Server
 ROUNDING = 1e-5
 LARGEST_BATCH = 64
 VERSIONS = ["1", "2"]
+
+
+@pytest.fixture(scope="module")
+def samples(samples_over_each_transport: Server) -> Server:
+    return samples_over_each_transport
 
 
 @pytest.fixture(scope="module")

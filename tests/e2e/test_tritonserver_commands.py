@@ -192,14 +192,19 @@ LINES = {
         "--model-store=gs://a-bucket/models --strict-model-config=false --log-verbose=1 --allow-gpu-metrics=True",
         refused=("--model-store", "storage of gs:// are not fetched yet"),
     ),
-    "a secured server": Line(
-        "--model-repository={models} --grpc-use-ssl=1 --grpc-server-cert server.crt --grpc-server-key server.key "
-        "--grpc-root-cert ca.crt",
-        refused=("--grpc-use-ssl", "TLS is not available yet"),
+    "a secured server whose key was forgotten": Line(
+        "--model-repository={models} --grpc-use-ssl=1 --grpc-server-cert server.crt --grpc-root-cert ca.crt",
+        refused=("--grpc-use-ssl", "expected --grpc-server-key beside it"),
     ),
-    "a server whose clients prove who they are": Line(
-        "--model-repository={models} --grpc-use-ssl-mutual=true",
-        refused=("--grpc-use-ssl-mutual", "TLS is not available yet"),
+    "a server whose clients prove who they are to nobody": Line(
+        "--model-repository={models} --grpc-use-ssl-mutual=true --grpc-server-cert server.crt "
+        "--grpc-server-key server.key",
+        refused=("--grpc-use-ssl-mutual", "expected --grpc-root-cert beside it"),
+    ),
+    "a chart that names certificates and leaves TLS off": Line(
+        "--model-repository={models} --grpc-use-ssl=false --grpc-server-cert=/certs/tls.crt "
+        "--grpc-server-key=/certs/tls.key --grpc-root-cert=",
+        warned("--grpc-server-cert", "--grpc-server-key"),
     ),
     "loading and traces for the administrator alone": Line(
         "--model-repository={models} --grpc-restricted-protocol=model-repository,trace:admin-key=admin-value",

@@ -5,6 +5,9 @@
 Needs root on Debian, the network for packages, and a few minutes the first time. Where it cannot run it says so and
 ends with 0; with --required it ends with 1. NVIDIA's base of `gpu` is not fetched: that target is built on the
 stand-in for the other base, without CUDA, so that its every command and its packages are tried on the CPU.
+
+A last image is built as one does without a Rust toolchain: it serves on grpc.aio. Where there is neither Rust's image
+nor Rust on this machine, all are built like that, and it is said.
 """
 
 import argparse
@@ -23,6 +26,7 @@ from tests.image.machine import NotHere, pip_mounts, prepare
 ROOT = Path(__file__).resolve().parents[2]
 PLACE = ROOT / "build/image-test"
 TARGETS = ("cpu", "gpu")
+VARIABLE = "BUILD_NAIAD_NATIVE"
 STARTED = time.monotonic()
 
 
@@ -57,6 +61,8 @@ def test(targets: Sequence[str]) -> None:
     bases = find_bases(buildah, dockerfile)
     for target in targets:
         build_and_check(buildah, dockerfile, target, bases)
+    if bases != (pure := without_rust(bases)):
+        build_and_check(buildah, dockerfile, "cpu", pure)
 
 
 def find_bases(buildah: Buildah, dockerfile: Dockerfile) -> dict[str, str]:
@@ -65,22 +71,43 @@ def find_bases(buildah: Buildah, dockerfile: Dockerfile) -> dict[str, str]:
     why_not = base.pulled(buildah, wanted)
     if why_not is None:
         say(f"base: {wanted}, pulled")
-        return {"PYTHON_IMAGE": wanted, "GPU_IMAGE": wanted}
+        return with_rust(buildah, dockerfile, {"PYTHON_IMAGE": wanted, "GPU_IMAGE": wanted})
     say(f"base: a stand-in made of Debian {base.RELEASE}, since {wanted} cannot be pulled: {why_not}")
     made = base.stand_in(buildah)
-    return {"PYTHON_IMAGE": made, "GPU_IMAGE": made}
+    return with_rust(buildah, dockerfile, {"PYTHON_IMAGE": made, "GPU_IMAGE": made})
+
+
+def with_rust(buildah: Buildah, dockerfile: Dockerfile, bases: dict[str, str]) -> dict[str, str]:
+    wanted = dockerfile.arguments["RUST_IMAGE"]
+    why_not = base.pulled(buildah, wanted)
+    if why_not is None:
+        say(f"Rust: {wanted}, pulled")
+        return bases | {"RUST_IMAGE": wanted}
+    toolchain = base.toolchain()
+    if toolchain is None:
+        say(f"Rust: none, since {wanted} cannot be pulled and this machine has none either: {why_not}")
+        return without_rust(bases)
+    say(f"Rust: a stand-in with this machine's, since {wanted} cannot be pulled: {why_not}")
+    return bases | {"RUST_IMAGE": base.rust_stand_in(buildah, toolchain)}
+
+
+def without_rust(bases: dict[str, str]) -> dict[str, str]:
+    return bases | {"RUST_IMAGE": bases["PYTHON_IMAGE"], VARIABLE: "never"}
 
 
 def build_and_check(buildah: Buildah, dockerfile: Dockerfile, target: str, bases: dict[str, str]) -> None:
-    tag = f"localhost/naiad:{target}"
+    native = VARIABLE not in bases
+    tag = f"localhost/naiad:{target}" + "-aio" * (not native)
     say(
-        f"{target}: building" + (f", on the base of cpu instead of {dockerfile.stage(target).base}" * (target == "gpu"))
+        f"{target}: building, {'with' if native else 'without'} the native part"
+        + (f", on the base of cpu instead of {dockerfile.stage(target).base}" * (target == "gpu"))
     )
     seconds = buildah.build(ROOT, target, tag, bases, pip_mounts(PLACE))
     say(f"{target}: built in {seconds:.0f} s; {sizes(buildah, tag, bases['PYTHON_IMAGE'])}")
     with buildah.files(tag) as files:
         room = PLACE / "containers"
-        image = checks.built(dockerfile.stage(target), buildah.config(tag), files, ROOT / "model_repository", room)
+        samples = ROOT / "model_repository"
+        image = checks.built(dockerfile.stage(target), buildah.config(tag), files, samples, room, native=native)
         for check in checks.IMAGE_CHECKS:
             say(f"{target}: {check(image)}")
         for seen in checks.a_server_answers_and_stops(image):

@@ -20,20 +20,25 @@ QUICKLY = 10.0
 """Seconds in which a container with nothing to do must have ended."""
 
 INSTALLED = "opt/naiad"
-NOT_SERVING = ("cc", "gcc", "rustc", "setuptools", "wheel")
-TROUBLE = r"Traceback|telemetry|:onnxruntime:|\[error|\[warning(?!.*GPUs are not used)"
+NOT_SERVING = ("cargo", "cc", "gcc", "rustc", "semantic_version", "setuptools", "setuptools_rust", "wheel")
+WITHOUT_NATIVE = "gRPC is served by grpcio"
+TROUBLE = rf"Traceback|telemetry|:onnxruntime:|\[error|\[warning(?!.*(GPUs are not used|{WITHOUT_NATIVE}))"
 """What no log may have; that the packages for GPUs find none here is said by the server, rightly."""
 
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """A built image: the stage it is of, its `config`, its files, the sample repository, and room for containers."""
+    """A built image: the stage it is of, its `config`, its files, the sample repository, and room for containers.
+
+    native: whether it was built with `naiad._native`.
+    """
 
     stage: Stage
     config: Mapping[str, Any]
     files: Path
     samples: Path
     room: Path
+    native: bool
     numbers: Iterator[int]
 
     def container(self, *command: str) -> Container:
@@ -42,8 +47,8 @@ class Built:
         return Container(room, self.config, self.files, self.samples, command or None)
 
 
-def built(stage: Stage, config: Mapping[str, Any], files: Path, samples: Path, room: Path) -> Built:
-    return Built(stage, config, files, samples, room, count(1))
+def built(stage: Stage, config: Mapping[str, Any], files: Path, samples: Path, room: Path, *, native: bool) -> Built:
+    return Built(stage, config, files, samples, room, native, count(1))
 
 
 def the_builder_understood_what_engines_are_told(image: Built) -> str:
@@ -86,6 +91,7 @@ def a_server_answers_and_stops(image: Built) -> Iterator[str]:
         code = container.execute(*image.stage.health_command)
         assert code == 0, f"the health check ended with {code}\n{container.log}"
         yield "the health check says healthy"
+        yield _wire(container, native=image.native)
         yield _inference(container, image.samples)
         told = container.signal("TERM")
         code = container.wait()
@@ -119,6 +125,12 @@ def _listens(container: Container) -> str:
     assert {(0, 8000), (0, 8001)} <= listening, listening
     assert all(address == 0 for address, _ in listening), listening
     return f"listens on every interface, ports {', '.join(str(port) for _, port in sorted(listening))}"
+
+
+def _wire(container: Container, *, native: bool) -> str:
+    """Read from the log whether gRPC is served by the native part: what does without it says so."""
+    assert (WITHOUT_NATIVE in container.log) is not native, container.log
+    return "gRPC is served natively" if native else "gRPC is served by grpcio, and the log says why"
 
 
 def _inference(container: Container, samples: Path) -> str:

@@ -85,16 +85,19 @@ def test_what_is_copied_from_a_stage_comes_from_an_earlier_one() -> None:
 
 
 def test_the_builder_gets_what_the_wheel_is_made_of_and_nothing_else() -> None:
-    tree = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S607
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    tree = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if tree.returncode:
         pytest.skip(f"this tree is no git checkout: {tree.stderr.strip()}")
     sent = {path.split("/")[0] for path in tree.stdout.splitlines() if is_sent(path, IGNORE)}
-    assert sent == {"LICENSE", "README.md", "pyproject.toml", "requirements", "server"}
+    assert sent == {"LICENSE", "MANIFEST.in", "README.md", "pyproject.toml", "requirements", "server", "setup.py"}
     for left in (
         ".git/config",
         ".venv/bin/python",
         "server/naiad/__pycache__/app.pyc",
         "server/naiad.egg-info/PKG-INFO",
+        "server/naiad/_native.abi3.so",
+        "server/native/target/release/libnaiad_native.so",
     ):
         assert not is_sent(left, IGNORE), left
 
@@ -142,6 +145,14 @@ def test_a_lock_file_pins_all_that_naiad_asks_for_there(target: str) -> None:
         versions = pins(target).get(canonicalize_name(requirement.name), set())
         assert versions, f"{LOCKS[target]} lacks {text}: make lock"
         assert all(version in requirement.specifier for version in versions), f"{text}, pinned {versions}: make lock"
+
+
+@served
+def test_what_only_builds_need_is_not_installed_for_serving(stage: Stage) -> None:
+    (left_out,) = {words[words.index("--invert-match") + 1] for words in stage.commands if "--invert-match" in words}
+    groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
+    for text in groups["build"]:
+        assert re.match(left_out, f"{Requirement(text).name}=="), f"{text} is installed into the image"
 
 
 def test_both_lock_files_pin_the_same_versions_of_what_they_share() -> None:

@@ -86,5 +86,9 @@ def test_modules_import_each_other_by_their_full_names(target: Target) -> None:
     )
 
 
-def test_the_server_and_the_client_have_a_target_each() -> None:
-    assert [target.home for target in generate.TARGETS] == ["naiad.protocol", "naiad_client.protocol"]
+def test_the_server_the_client_and_the_interop_service_have_a_target_each() -> None:
+    assert [(target.home, target.protos.name) for target in generate.TARGETS] == [
+        ("naiad.protocol", "protos"),
+        ("naiad_client.protocol", "protos"),
+        ("tests.interop.protocol", "protocol"),
+    ]

@@ -60,7 +60,5 @@ def test_a_boolean_has_the_spellings_of_a_flag(value: str, expected: bool) -> No
 
 def test_tritonserver_s_other_flags_mean_the_same_here() -> None:
     assert "NAIAD_CACHE_CONFIG has no effect" in parse(NAIAD_CACHE_CONFIG="local,size=1").warnings[0]
-    with pytest.raises(
-        BadSettings, match="NAIAD_ALLOW_CLIENT_SHM: got 'true', which cannot be honoured: shared"
-    ):
+    with pytest.raises(BadSettings, match="NAIAD_ALLOW_CLIENT_SHM: got 'true', which cannot be honoured: shared"):
         parse(NAIAD_ALLOW_CLIENT_SHM="true")

@@ -86,8 +86,7 @@ class Timer:
     def _run(self) -> None:
         while not self._stopping:
             due, wait = self._due(time.monotonic_ns())
-            for entry in due:
-                entry.expire()
+            _expire(due)
             if not due:
                 self._waiter.wait(wait)
 
@@ -99,3 +98,9 @@ class Timer:
                 due.extend(self._slots.pop(heapq.heappop(self._order), ()))
             wait = min((self._order[0] * SLOT_NS - now_ns) / 1e9, LONGEST_WAIT) if self._order else None
         return due, wait
+
+
+def _expire(due: Iterable[Expiring]) -> None:
+    """Tell them. In a function of its own: the thread holds none of them while it waits."""
+    for entry in due:
+        entry.expire()

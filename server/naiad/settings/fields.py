@@ -101,7 +101,8 @@ class Grpc(Group):
     allow_grpc: bool = Field(True, description="Serve gRPC.")
     grpc_transport: Wire = Field(
         None,
-        description="What serves gRPC: HTTP/2 in Rust (native), or grpcio (aio). Default: native where it is built.",
+        description="What serves gRPC: HTTP/2 in Rust (native), or grpcio (aio). Default: native where it is built, "
+        "but aio on a Unix socket, where grpcio's clients name a host that the native one refuses.",
     )
     grpc_address: HostOrSocket = Field(
         "127.0.0.1", description="Address to serve gRPC on, or the path of a Unix socket, which has no port."

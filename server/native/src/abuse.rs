@@ -55,6 +55,15 @@ pub const TOO_MANY_RESETS: Offence = Offence("too_many_resets");
 /// More frames of other kinds than allowed.
 pub const TOO_MANY_CONTROL_FRAMES: Offence = Offence("too_many_control_frames");
 
+/// Whether a frame of the client belongs to a call: it is not judged here, and needs no look at the time.
+pub fn is_free(frame: &Frame) -> bool {
+    match frame.kind {
+        kind::HEADERS | kind::CONTINUATION => true,
+        kind::DATA => frame.length > 0 || frame.ends_stream(),
+        _ => false,
+    }
+}
+
 /// Judges one connection's frames.
 #[derive(Debug)]
 pub struct Policy {
@@ -73,11 +82,12 @@ impl Policy {
         Self { limits, strikes: 0, last_ping: None, answers, upkeep, resets }
     }
 
-    /// Judge a frame of the client. calls: how many are open on the connection.
+    /// Judge a frame of the client; a free one passes. calls: how many are open on the connection.
     pub fn received(&mut self, frame: &Frame, calls: usize, now: Instant) -> Result<(), Offence> {
+        if is_free(frame) {
+            return Ok(());
+        }
         let (bucket, offence) = match frame.kind {
-            kind::HEADERS | kind::CONTINUATION => return Ok(()),
-            kind::DATA if frame.length > 0 || frame.ends_stream() => return Ok(()),
             kind::PING if !frame.acknowledges() => return self.pinged(calls, now),
             kind::RST_STREAM => (&mut self.resets, TOO_MANY_RESETS),
             kind::WINDOW_UPDATE | kind::PING => (&mut self.answers, TOO_MANY_CONTROL_FRAMES),

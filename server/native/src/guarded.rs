@@ -18,7 +18,7 @@ use std::time::Instant;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 pub use crate::abuse::Limits;
-use crate::abuse::{Offence, Policy};
+use crate::abuse::{Offence, Policy, is_free};
 use crate::frames::{Follower, Frame, kind};
 pub use crate::watch::{Endings, Watch};
 
@@ -54,12 +54,9 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Guarded<I> {
     }
 
     fn inspect_received(&mut self, bytes: &[u8]) -> Result<(), Offence> {
-        if bytes.is_empty() {
-            return Ok(());
-        }
-        let now = Instant::now();
         let Self { received, policy, watch, endings, last_stream, .. } = self;
         let mut calls = watch.open_calls.load(Relaxed);
+        let mut now = None;
         let mut verdict = Ok(());
         received.feed(bytes, |frame| {
             match frame.kind {
@@ -71,7 +68,9 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Guarded<I> {
                 kind::RST_STREAM => _ = endings.resets_received.fetch_add(1, Relaxed),
                 _ => {}
             }
-            verdict = verdict.and_then(|()| policy.received(frame, calls, now));
+            if verdict.is_ok() && !is_free(frame) {
+                verdict = policy.received(frame, calls, *now.get_or_insert_with(Instant::now));
+            }
         });
         verdict
     }

@@ -9,6 +9,7 @@ mod budget;
 mod call;
 pub mod compression;
 mod connection;
+mod detached;
 #[cfg(test)]
 mod dice;
 mod driver;

@@ -12,6 +12,7 @@ use pyo3::types::{PyBytes, PyString, PyTuple};
 
 use crate::call::CallState;
 use crate::compression::{self, Encoding};
+use crate::detached::detached;
 use crate::memory::{Graveyard, borrow};
 use crate::metadata::{self, OwnedValue};
 use crate::reply::{Reply, Trailers};
@@ -76,7 +77,7 @@ impl Outgoing {
             return joined(size, parts);
         }
         let level = self.compression;
-        let compressed = py.detach(|| {
+        let compressed = detached(py, || {
             let slices: Vec<&[u8]> = parts.iter().map(Bytes::as_ref).collect();
             compression::compress(encoding, level, &slices)
         });

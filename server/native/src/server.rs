@@ -13,6 +13,7 @@ use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 
 use crate::budget::Budget;
 use crate::call::Object;
+use crate::detached::detached;
 use crate::driver::Driver;
 use crate::listener;
 use crate::memory::{Graveyard, lend};
@@ -126,7 +127,7 @@ impl Server {
 
     fn poll<'py>(&self, py: Python<'py>, timeout: Option<f64>) -> PyResult<Bound<'py, PyList>> {
         let timeout = timeout.map(duration);
-        let events = py.detach(|| self.driver.drive(timeout));
+        let events = detached(py, || self.driver.drive(timeout));
         self.outgoing.graveyard.empty(py);
         let told = PyList::empty(py);
         for event in events {
@@ -181,11 +182,11 @@ impl Server {
     }
 
     fn wait_until_answered(&self, py: Python<'_>, timeout: f64) -> bool {
-        py.detach(|| self.wire.wait_until(duration(timeout), |counters| counters.open_calls.load(Relaxed) == 0))
+        detached(py, || self.wire.wait_until(duration(timeout), |counters| counters.open_calls.load(Relaxed) == 0))
     }
 
     fn close(&self, py: Python<'_>, timeout: f64) {
-        py.detach(|| {
+        detached(py, || {
             let gone = |counters: &Counters| {
                 counters.listeners.load(Relaxed) == 0 && counters.open_connections.load(Relaxed) == 0
             };

@@ -32,7 +32,7 @@ class Used:
 
     def __call__(self, material: Material) -> None:
         if self.unwanted is not None and material.certificate == self.unwanted.certificate:
-            raise ValueError("the wire does not like it")
+            raise ValueError("it does not like it")
         self.taken.append(material)
         self.news.put(material)
 
@@ -157,7 +157,7 @@ def test_files_that_the_wire_does_not_take_are_wrong_too(
     write(tmp_path, NEW)
     look(files, 3)
     (warning,) = warnings(caplog)
-    assert warning.endswith("the wire does not like it")
+    assert warning.endswith(f"{tmp_path / 'tls.key'}: cannot be used with {tmp_path / 'tls.crt'}: it does not like it")
 
 
 def test_a_certificate_that_has_expired_is_used_and_warned_of_once(

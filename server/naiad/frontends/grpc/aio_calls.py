@@ -66,7 +66,7 @@ class AioCall(ABC):
     def adopt(self) -> bool:
         return False
 
-    def disown(self) -> None:
+    def disown(self) -> None:  # noqa: B027 -- there is nothing to undo, in no kind of call
         """Nothing was adopted."""
 
     async def begin(self, reply: Reply) -> None:

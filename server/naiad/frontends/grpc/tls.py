@@ -171,7 +171,10 @@ class CertificateFiles:
 
     def _take(self, material: Material) -> None:
         validity = check(self._tls, material)
-        self._use(material)
+        try:
+            self._use(material)
+        except ValueError as error:
+            raise BadFile(self._tls.key, f"cannot be used with {self._tls.certificate}: {error}") from None
         self._validity = validity
 
     def _found(self) -> Material | str:

@@ -149,8 +149,10 @@ fn an_allowance_that_is_asked_often_still_fills_up() {
 fn frames_of_calls_are_free() {
     let frames = [frame(kind::HEADERS, 4, 50), frame(kind::CONTINUATION, 4, 5), frame(kind::DATA, 0, 1)];
     for frame in frames.into_iter().chain([frame(kind::DATA, END_STREAM, 0)]) {
+        assert!(is_free(&frame));
         assert_eq!(Judge::new(STRICT).burst(frame), 1_000_000);
     }
+    assert!(![frame(kind::DATA, 0, 0), PING, frame(kind::RST_STREAM, 0, 4)].iter().any(is_free));
 }
 
 #[test]

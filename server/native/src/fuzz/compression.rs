@@ -78,6 +78,7 @@ fn whole(encoding: Encoding, input: &[u8], limit: usize) -> Option<Bytes> {
         return ends.then(|| Bytes::from(message));
     }
     let mut stream = Decompress::new(true);
-    let status = stream.decompress_vec(input, &mut message, FlushDecompress::Finish).ok()?;
+    // With Finish a distance to before the beginning is an error; else it finds zeros, as in an `Inflater`.
+    let status = stream.decompress_vec(input, &mut message, FlushDecompress::None).ok()?;
     (status == Status::StreamEnd && stream.total_in() == input.len() as u64).then(|| Bytes::from(message))
 }

@@ -192,6 +192,16 @@ fn strikes_are_forgotten_when_a_reply_is_written() {
 }
 
 #[test]
+fn calls_are_not_judged() {
+    run(async {
+        let (mut client, mut server, _) = pair(1 << 20);
+        let call = [frame(kind::HEADERS, 4, 1, &[0; 20]), frame(kind::DATA, END_STREAM, 1, b"question")].concat();
+        client.write_all(&[hello(), call.repeat(12_000)].concat()).await.unwrap();
+        assert!(server.read(&mut vec![0; 1 << 20]).await.is_ok());
+    });
+}
+
+#[test]
 fn a_ping_that_comes_with_a_call_comes_not_without_calls() {
     run(async {
         let (client, server) = duplex(ROOM);

@@ -1,0 +1,1 @@
+"""The modules that `make proto` compiles from protos/: never edited by hand."""
