@@ -83,6 +83,9 @@ class Server:
         While somebody else polls; returns when all events have been told.
         """
 
+    def complaint(self) -> str | None:
+        """What an operator should know, once; asked for after a `poll` without events."""
+
     def counters(self) -> dict[str, int]:
         """What has been counted: calls, cancelled (of those that were told), replies_written (to sockets), and more.
 

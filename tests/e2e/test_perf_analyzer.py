@@ -1,7 +1,8 @@
 """NVIDIA's perf_analyzer, unmodified, against the sample repository over every gRPC transport of the server.
 
-It is told a number of requests rather than a time window, so that a slow machine changes nothing; it now and then
-hangs at its end after all its work is done, so a run has a time limit and one more try, which the test reports.
+It is told a number of requests rather than a time window, so that a slow machine changes nothing. Then it now and then
+waits for ever for some that were answered (tests/soak/hangs.py has why), so a run has a time limit and one more try,
+which the test reports.
 """
 
 import json

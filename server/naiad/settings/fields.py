@@ -148,7 +148,10 @@ class Grpc(Group):
     grpc_keepalive_timeout: Milliseconds = Field(
         20_000, description="How long a ping may stay unanswered before its connection is closed."
     )
-    grpc_keepalive_permit_without_calls: bool = Field(False, description="Ping also while no call is open.")
+    grpc_keepalive_permit_without_calls: bool = Field(
+        False,
+        description="Ping also while no call is open, and let clients do so. The native transport always does the first.",
+    )
     grpc_http2_max_pings_without_data: Count = Field(
         2,
         description="Pings that may be sent while there is nothing else to send; 0: any number. With "

@@ -22,8 +22,9 @@ const ANSWERS: Allowance = Allowance { most: 10_000, per_second: 1_000 };
 const ANSWERS_FOR_EACH_SENT: u32 = 8;
 /// Frames that are seldom of use: SETTINGS, PRIORITY, empty DATA, kinds that nobody knows.
 const UPKEEP: Allowance = Allowance { most: 1_000, per_second: 100 };
-/// Calls taken back: a client whose deadlines all pass while the server is stuck takes back thousands at once.
-const RESETS: Allowance = Allowance { most: 10_000, per_second: 1_000 };
+/// Calls that come to nothing, taken back or begun after the good-bye: a client whose deadlines all pass while the
+/// server is stuck takes back thousands at once.
+const FUTILE: Allowance = Allowance { most: 10_000, per_second: 1_000 };
 
 /// How a client may ping. max_ping_strikes: 0 for no limit, of any kind.
 #[derive(Clone, Copy, Debug)]
@@ -50,6 +51,8 @@ impl std::error::Error for Offence {}
 
 /// More pings than allowed; the text is the one that gRPC's clients know.
 pub const TOO_MANY_PINGS: Offence = Offence("too_many_pings");
+/// More calls than allowed that were begun after the good-bye.
+pub const TOO_MANY_LATE_CALLS: Offence = Offence("too_many_late_calls");
 /// More RST_STREAM frames than allowed.
 pub const TOO_MANY_RESETS: Offence = Offence("too_many_resets");
 /// More frames of other kinds than allowed.
@@ -72,14 +75,14 @@ pub struct Policy {
     last_ping: Option<Instant>,
     answers: Bucket,
     upkeep: Bucket,
-    resets: Bucket,
+    futile: Bucket,
 }
 
 impl Policy {
     /// For a connection that begins now.
     pub fn new(limits: Limits, now: Instant) -> Self {
-        let [answers, upkeep, resets] = [ANSWERS, UPKEEP, RESETS].map(|allowance| Bucket::new(allowance, now));
-        Self { limits, strikes: 0, last_ping: None, answers, upkeep, resets }
+        let [answers, upkeep, futile] = [ANSWERS, UPKEEP, FUTILE].map(|allowance| Bucket::new(allowance, now));
+        Self { limits, strikes: 0, last_ping: None, answers, upkeep, futile }
     }
 
     /// Judge a frame of the client; a free one passes. calls: how many are open on the connection.
@@ -89,11 +92,16 @@ impl Policy {
         }
         let (bucket, offence) = match frame.kind {
             kind::PING if !frame.acknowledges() => return self.pinged(calls, now),
-            kind::RST_STREAM => (&mut self.resets, TOO_MANY_RESETS),
+            kind::RST_STREAM => (&mut self.futile, TOO_MANY_RESETS),
             kind::WINDOW_UPDATE | kind::PING => (&mut self.answers, TOO_MANY_CONTROL_FRAMES),
             _ => (&mut self.upkeep, TOO_MANY_CONTROL_FRAMES),
         };
         if bucket.take(now) { Ok(()) } else { Err(offence) }
+    }
+
+    /// Judge a call that was begun after the good-bye, and is not looked at.
+    pub fn came_late(&mut self, now: Instant) -> Result<(), Offence> {
+        if self.futile.take(now) { Ok(()) } else { Err(TOO_MANY_LATE_CALLS) }
     }
 
     /// Take note of a frame that the server sends.

@@ -2,7 +2,8 @@
 //!
 //! A message is counted as soon as its header has told its length, before its bytes are read. What a peer may send
 //! before that is bounded by its connection's window, so windows count too: new connections get smaller ones the more
-//! there are, down to a floor, and all together never more than about half of the budget.
+//! there are, down to a floor that HTTP/2 grants anyway, and half of the budget is always left for messages. Replies
+//! that are being sent count as well, but are never refused: there is less room for requests instead.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -14,7 +15,7 @@ const LARGEST_WINDOW: u64 = 8 << 20;
 /// The window that every connection gets; HTTP/2 begins with that many bytes anyway.
 const LEAST_WINDOW: u64 = 1 << 16;
 /// A new connection gets this part of what is left for windows.
-const SHARE: u64 = 16;
+const SHARE: u64 = 64;
 /// So many streams that nobody reads take a connection's window.
 const STREAMS: u64 = 16;
 
@@ -44,7 +45,7 @@ impl Counter {
 
     /// Count a message, unless it is more than is left. A message larger than the whole budget may pass alone.
     pub fn take(&self, nbytes: u64) -> bool {
-        let left = self.limit.saturating_sub(self.windows.load(Relaxed));
+        let left = self.limit - self.windows.load(Relaxed).min(self.limit / 2);
         self.messages
             .fetch_update(Relaxed, Relaxed, |used| {
                 let sum = used.saturating_add(nbytes);
@@ -53,7 +54,12 @@ impl Counter {
             .is_ok()
     }
 
-    /// Give back what `take` counted.
+    /// Count what cannot be refused.
+    pub fn add(&self, nbytes: u64) {
+        self.messages.fetch_add(nbytes, Relaxed);
+    }
+
+    /// Give back what was counted.
     pub fn give_back(&self, nbytes: u64) {
         self.messages.fetch_sub(nbytes, Relaxed);
     }
@@ -103,6 +109,12 @@ impl Reservation {
     /// Count a message's bytes; None if they do not fit.
     pub fn take(counter: &Arc<Counter>, nbytes: u64) -> Option<Self> {
         counter.take(nbytes).then(|| Reservation { counter: counter.clone(), nbytes })
+    }
+
+    /// Count what cannot be refused.
+    pub fn forced(counter: &Arc<Counter>, nbytes: u64) -> Self {
+        counter.add(nbytes);
+        Self::of(counter, nbytes)
     }
 
     /// What was handed on comes back.
@@ -200,12 +212,13 @@ mod tests {
     fn windows_count_and_shrink_as_connections_come() {
         let counter = Arc::new(Counter::new(64 << 20));
         let windows: Vec<_> = (0..1000).map(|_| counter.window()).collect();
-        assert_eq!(windows[0].connection(), 2 << 20);
+        assert_eq!(windows[0].connection(), 1 << 19);
         assert_eq!(windows[999].connection(), 1 << 16);
-        assert!(!counter.take(63 << 20) || counter.used() == 63 << 20);
+        assert!(counter.take(1));
+        assert!(!counter.take(32 << 20));
+        assert!(counter.take((32 << 20) - 1));
         drop(windows);
-        counter.give_back(counter.used());
-        assert!(counter.take(64 << 20));
+        assert!(counter.take(32 << 20));
     }
 
     #[test]

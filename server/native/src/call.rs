@@ -106,6 +106,11 @@ impl CallState {
         self.queued.load(Relaxed) < HIGH_WATER
     }
 
+    /// Whether it is decided how the call ends.
+    pub fn is_answered(&self) -> bool {
+        locked(&self.inner).answered
+    }
+
     /// Take a reply, unless the call is answered already. What is taken must be posted.
     pub fn accept(&self, reply: &Reply) -> bool {
         let mut inner = locked(&self.inner);
@@ -236,7 +241,6 @@ impl OpenCall {
     /// Count a call as open; its first event must follow.
     pub fn new(call: &Arc<CallState>) -> Self {
         call.wire.opened(call);
-        call.connection.began();
         OpenCall(call.clone())
     }
 
@@ -284,7 +288,6 @@ impl Drop for OpenCall {
         if cancelled {
             call.cancelled();
         }
-        call.connection.ended();
         call.wire.ended(call);
     }
 }

@@ -6,8 +6,6 @@
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use hyper::server::conn::http2;
@@ -20,7 +18,6 @@ use tokio_rustls::TlsAcceptor;
 use crate::guarded::{Guarded, Limits, Watch};
 use crate::options::Options;
 use crate::request;
-use crate::sync::locked;
 use crate::wire::{Counted, Phase, Wire};
 
 /// The largest frame that clients may send: of 600 KB in frames of 16 KB, reading costs twice as much.
@@ -30,8 +27,6 @@ const MAX_FRAME_SIZE: u32 = 1 << 20;
 const METADATA_READ: u32 = 4;
 /// Bytes of one stream that are framed before the socket takes them.
 const MAX_SEND_BUFFER: usize = 1 << 20;
-/// Streams that a client may open and reset before they are looked at.
-const PENDING_RESETS: usize = 200;
 /// Streams that we may have reset for what the peer did wrong.
 const LOCAL_RESETS: usize = 1024;
 
@@ -66,47 +61,6 @@ pub struct Connection {
     pub peer: Peer,
     /// The client's certificate, in DER, if it was asked for one.
     pub certificate: Option<Vec<u8>>,
-    watch: Arc<Watch>,
-    quiet_since: Mutex<Instant>,
-}
-
-impl Connection {
-    fn new(peer: Peer, certificate: Option<Vec<u8>>) -> Arc<Self> {
-        let quiet_since = Mutex::new(Instant::now());
-        Arc::new(Connection { peer, certificate, watch: Arc::default(), quiet_since })
-    }
-
-    /// Count a call.
-    pub fn began(&self) {
-        self.watch.open_calls.fetch_add(1, Relaxed);
-    }
-
-    /// Count the end of a call.
-    pub fn ended(&self) {
-        if self.watch.open_calls.fetch_sub(1, Relaxed) == 1 {
-            *locked(&self.quiet_since) = Instant::now();
-        }
-    }
-
-    /// Count a call for as long as what this gives lives.
-    pub fn busy(self: &Arc<Self>) -> Busy {
-        self.began();
-        Busy(self.clone())
-    }
-
-    /// Since when there has been no call; None while there is one.
-    fn quiet_since(&self) -> Option<Instant> {
-        (self.watch.open_calls.load(Relaxed) == 0).then(|| *locked(&self.quiet_since))
-    }
-}
-
-/// A call that is being read or answered.
-pub struct Busy(Arc<Connection>);
-
-impl Drop for Busy {
-    fn drop(&mut self) {
-        self.0.ended();
-    }
 }
 
 /// Serve a connection, in TLS where the server has a certificate.
@@ -117,7 +71,7 @@ where
     let _counted = Counted::connection(&wire);
     let until = Instant::now() + wire.options.handshake_timeout;
     let Some(tls) = wire.tls() else {
-        return speak(wire, stream, Connection::new(peer, None), until).await;
+        return speak(wire, stream, Connection { peer, certificate: None }, until).await;
     };
     let handshake = timeout(wire.options.handshake_timeout, TlsAcceptor::from(tls).accept(stream));
     let mut phase = wire.phase.subscribe();
@@ -128,11 +82,11 @@ where
     if let Ok(Ok(stream)) = shaken {
         let certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
         let certificate = certificate.map(|certificate| certificate.to_vec());
-        speak(wire, stream, Connection::new(peer, certificate), until).await;
+        speak(wire, stream, Connection { peer, certificate }, until).await;
     }
 }
 
-async fn speak<I>(wire: Arc<Wire>, stream: I, connection: Arc<Connection>, handshake_until: Instant)
+async fn speak<I>(wire: Arc<Wire>, stream: I, connection: Connection, handshake_until: Instant)
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -140,8 +94,9 @@ where
     if *phase.borrow_and_update() != Phase::Serving {
         return;
     }
+    let (connection, watch) = (Arc::new(connection), Arc::new(Watch::default()));
     let window = wire.budget.window();
-    let guarded = Guarded::new(stream, limits(&wire.options), connection.watch.clone(), wire.counters.endings.clone());
+    let guarded = Guarded::new(stream, limits(&wire.options), watch.clone(), wire.counters.endings.clone());
     let service = service_fn(|request| {
         let (wire, connection) = (wire.clone(), connection.clone());
         async move { Ok::<_, std::convert::Infallible>(request::answer(wire, connection, request).await) }
@@ -149,13 +104,16 @@ where
     let mut http = pin!(
         builder(&wire.options, window.connection(), window.stream()).serve_connection(TokioIo::new(guarded), service)
     );
-    let mut life = Life::new(&wire.options, &connection, handshake_until);
+    let mut life = Life::new(&wire.options, &watch, handshake_until);
     loop {
         tokio::select! {
             biased;
             _ = http.as_mut() => return,
             changed = phase.changed() => {
                 if changed.is_err() || *phase.borrow() == Phase::Cut {
+                    return;
+                }
+                if !watch.handshaken() {
                     return;
                 }
                 http.as_mut().graceful_shutdown();
@@ -188,7 +146,7 @@ fn builder(options: &Options, connection_window: u32, stream_window: u32) -> htt
         .max_send_buf_size(MAX_SEND_BUFFER)
         .max_header_list_size(METADATA_READ * options.max_metadata_size)
         .max_concurrent_streams(options.max_concurrent_streams)
-        .max_pending_accept_reset_streams(PENDING_RESETS)
+        .max_pending_accept_reset_streams(options.max_concurrent_streams as usize)
         .max_local_error_reset_streams(LOCAL_RESETS)
         .keep_alive_interval(options.keepalive_time)
         .keep_alive_timeout(options.keepalive_timeout);
@@ -205,7 +163,7 @@ enum Verdict {
 
 /// When a connection is looked at next, and why.
 struct Life<'a> {
-    connection: &'a Connection,
+    watch: &'a Watch,
     next: Instant,
     handshake_until: Option<Instant>,
     leave_at: Option<Instant>,
@@ -215,9 +173,9 @@ struct Life<'a> {
 }
 
 impl<'a> Life<'a> {
-    fn new(options: &Options, connection: &'a Connection, handshake_until: Instant) -> Self {
+    fn new(options: &Options, watch: &'a Watch, handshake_until: Instant) -> Self {
         let mut life = Life {
-            connection,
+            watch,
             next: handshake_until,
             handshake_until: Some(handshake_until),
             leave_at: options.max_connection_age.map(|age| Instant::now() + spread(age)),
@@ -239,11 +197,11 @@ impl<'a> Life<'a> {
     fn judge(&mut self, now: Instant) -> Verdict {
         if self.handshake_until.is_some_and(|until| now >= until) {
             self.handshake_until = None;
-            if !self.connection.watch.handshaken() {
+            if !self.watch.handshaken() {
                 return Verdict::Cut;
             }
         }
-        let quiet_since = self.connection.quiet_since();
+        let quiet_since = self.watch.quiet_since();
         if let Some(left) = self.left_at {
             let said = quiet_since.is_some_and(|since| now >= since.max(left) + LAST_WORDS);
             return if said || now >= left + self.grace { Verdict::Cut } else { Verdict::Live };
@@ -257,7 +215,7 @@ impl<'a> Life<'a> {
     }
 
     fn plan(&mut self, now: Instant) {
-        let idle = self.idle.map(|idle| self.connection.quiet_since().unwrap_or(now) + idle);
+        let idle = self.idle.map(|idle| self.watch.quiet_since().unwrap_or(now) + idle);
         let next = match self.left_at {
             Some(left) => Some((left + self.grace).min(now + LAST_WORDS)),
             None => [self.handshake_until, self.leave_at, idle].into_iter().flatten().min(),

@@ -1,7 +1,7 @@
 //! One turn of the wheel: the runtime, driven by the thread that asks for events.
 //!
 //! The future that `drive` runs hands replies to their calls first, lets all tasks run, and ends with the events of all
-//! of them: the runtime asks before it parks whether there is something to tell, and only then is the future woken. So a
+//! of them: the first event wakes it, but the runtime comes back to it only when no task is left, or after many. So a
 //! bulk of requests that arrives together is told together. tokio's own timers count milliseconds; a wait is ended by a
 //! timer of the system's, because batches are delayed by less than that.
 
@@ -34,12 +34,7 @@ pub struct Driver {
 impl Driver {
     /// A runtime without a thread.
     pub fn new(wire: Arc<Wire>) -> io::Result<Self> {
-        let parked = wire.clone();
-        let runtime = Builder::new_current_thread()
-            .enable_all()
-            .event_interval(EVENT_INTERVAL)
-            .on_thread_park(move || parked.before_park())
-            .build()?;
+        let runtime = Builder::new_current_thread().enable_all().event_interval(EVENT_INTERVAL).build()?;
         #[expect(deprecated, reason = "sound for a descriptor that it owns, and its successor is unsafe")]
         let timer = {
             let _inside = runtime.enter();
@@ -72,7 +67,7 @@ impl Driver {
                 for (call, reply) in replies {
                     call.deliver(reply);
                 }
-                Poll::Pending // their tasks run, and before the runtime parks it asks for events
+                Poll::Pending // their tasks run first
             }
         }
     }

@@ -24,6 +24,8 @@ pub use crate::watch::{Endings, Watch};
 
 /// RFC 9113, section 7.
 const ENHANCE_YOUR_CALM: u32 = 0xb;
+/// The library says good-bye twice: at first for any stream that may be on its way, then for those it has not seen.
+const GOOD_BYES: u32 = 2;
 /// What is read of a client's last bytes: so often, so many at a time.
 const LAST_READS: usize = 64;
 const LAST_READ: usize = 16 << 10;
@@ -38,6 +40,8 @@ pub struct Guarded<I> {
     received: Follower,
     sent: Follower,
     last_stream: u32,
+    good_byes: u32,
+    open: Open,
     offence: Option<Offence>,
 }
 
@@ -46,7 +50,8 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Guarded<I> {
     pub fn new(inner: I, limits: Limits, watch: Arc<Watch>, endings: Arc<Endings>) -> Self {
         let policy = Policy::new(limits, Instant::now());
         let (received, sent) = (Follower::of_client(), Follower::of_server());
-        Self { inner, watch, endings, policy, received, sent, last_stream: 0, offence: None }
+        let (last_stream, good_byes, open, offence) = (0, 0, Open::default(), None);
+        Self { inner, watch, endings, policy, received, sent, last_stream, good_byes, open, offence }
     }
 
     fn check(&self) -> io::Result<()> {
@@ -54,35 +59,47 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Guarded<I> {
     }
 
     fn inspect_received(&mut self, bytes: &[u8]) -> Result<(), Offence> {
-        let Self { received, policy, watch, endings, last_stream, .. } = self;
-        let mut calls = watch.open_calls.load(Relaxed);
+        let Self { received, policy, watch, endings, last_stream, good_byes, open, .. } = self;
+        let before = open.0.len();
         let mut now = None;
         let mut verdict = Ok(());
         received.feed(bytes, |frame| {
             match frame.kind {
-                kind::HEADERS => {
-                    calls += 1; // it is opened when these bytes are handed on
-                    *last_stream = frame.stream.max(*last_stream);
+                kind::HEADERS if frame.stream > *last_stream && *good_byes >= GOOD_BYES => {
+                    verdict = verdict.and_then(|()| policy.came_late(*now.get_or_insert_with(Instant::now)));
+                }
+                kind::HEADERS if frame.stream > *last_stream => {
+                    *last_stream = frame.stream;
+                    open.0.push(frame.stream);
                 }
                 kind::SETTINGS if !frame.acknowledges() => watch.shake_hands(),
-                kind::RST_STREAM => _ = endings.resets_received.fetch_add(1, Relaxed),
+                kind::RST_STREAM => {
+                    endings.resets_received.fetch_add(1, Relaxed);
+                    open.end(frame.stream);
+                }
                 _ => {}
             }
             if verdict.is_ok() && !is_free(frame) {
-                verdict = policy.received(frame, calls, *now.get_or_insert_with(Instant::now));
+                verdict = policy.received(frame, open.0.len(), *now.get_or_insert_with(Instant::now));
             }
         });
+        self.note_open(before);
         verdict
     }
 
     fn inspect_sent<'a>(&mut self, slices: impl Iterator<Item = &'a [u8]>, accepted: usize) {
-        let Self { sent, policy, .. } = self;
+        let Self { sent, policy, good_byes, open, .. } = self;
+        let before = open.0.len();
         let (mut left, mut replies, mut resets) = (accepted, 0, 0);
         for slice in slices {
             let taken = left.min(slice.len());
             left -= taken;
             sent.feed(&slice[..taken], |frame| {
                 policy.sent(frame);
+                *good_byes += u32::from(frame.kind == kind::GOAWAY);
+                if frame.kind == kind::RST_STREAM || frame.ends_stream() {
+                    open.end(frame.stream);
+                }
                 replies += u64::from(frame.kind == kind::HEADERS && frame.ends_stream());
                 resets += u64::from(frame.kind == kind::RST_STREAM);
             });
@@ -95,6 +112,16 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Guarded<I> {
         }
         if resets > 0 {
             self.endings.resets_sent.fetch_add(resets, Relaxed);
+        }
+        self.note_open(before);
+    }
+
+    fn note_open(&self, before: usize) {
+        let now = self.open.0.len();
+        if now != before {
+            // Of an unsigned number wrapping around is subtraction.
+            self.endings.open_streams.fetch_add(now.wrapping_sub(before), Relaxed);
+            self.watch.has_open(now);
         }
     }
 
@@ -177,6 +204,24 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<I> {
         ready!(Pin::new(&mut this.inner).poll_shutdown(context))?;
         this.drop_last_words(context);
         Poll::Ready(Ok(()))
+    }
+}
+
+impl<I> Drop for Guarded<I> {
+    fn drop(&mut self) {
+        self.endings.open_streams.fetch_sub(self.open.0.len(), Relaxed);
+    }
+}
+
+/// The open streams. They end about in the order in which they began.
+#[derive(Debug, Default)]
+struct Open(Vec<u32>);
+
+impl Open {
+    fn end(&mut self, stream: u32) {
+        if let Some(index) = self.0.iter().position(|open| *open == stream) {
+            self.0.swap_remove(index);
+        }
     }
 }
 

@@ -45,7 +45,10 @@ pub async fn accept_tcp(wire: Arc<Wire>, listener: TcpListener, _counted: Counte
                 let _ = stream.set_nodelay(true); // a peer that is gone already shows itself when it is read
                 tokio::spawn(connection::serve(wire.clone(), stream, Peer::Address(address)));
             }
-            Err(_) => tokio::time::sleep(PAUSE).await,
+            Err(error) => {
+                wire.complain(&error);
+                tokio::time::sleep(PAUSE).await;
+            }
         }
     }
 }
@@ -63,7 +66,10 @@ pub async fn accept_unix(wire: Arc<Wire>, listener: UnixListener, _counted: Coun
             Ok((stream, _)) => {
                 tokio::spawn(connection::serve(wire.clone(), stream, Peer::Unix));
             }
-            Err(_) => tokio::time::sleep(PAUSE).await,
+            Err(error) => {
+                wire.complain(&error);
+                tokio::time::sleep(PAUSE).await;
+            }
         }
     }
 }

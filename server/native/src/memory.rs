@@ -7,7 +7,7 @@
 //! This is the only file with unsafe code: the two ways in which a pointer crosses the border.
 
 use std::ffi::c_int;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 
 use bytes::Bytes;
 use pyo3::buffer::PyBuffer;
@@ -16,20 +16,53 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyMemoryView};
 
+use crate::budget::{Counter, Reservation};
 use crate::sync::locked;
+use crate::wire::Wire;
 
 /// Up to this size a message becomes a `bytes`: copying it costs less than a view does.
 const SMALL: usize = 32 << 10;
 
+/// So many bytes in the graveyard are worth waking the driver, who comes from Python.
+const FULL: usize = 1 << 20;
+
 /// Memory of Python that has been written, until somebody with the interpreter comes.
+pub struct Graveyard {
+    wire: Weak<Wire>,
+    dead: Mutex<Dead>,
+}
+
 #[derive(Default)]
-pub struct Graveyard(Mutex<Vec<Held>>);
+struct Dead {
+    held: Vec<Held>,
+    nbytes: usize,
+}
 
 impl Graveyard {
+    /// An empty one of a server.
+    pub fn of(wire: &Arc<Wire>) -> Self {
+        Graveyard { wire: Arc::downgrade(wire), dead: Mutex::default() }
+    }
+
     /// Give back what is no longer needed.
     pub fn empty(&self, _: Python<'_>) {
-        let dead = std::mem::take(&mut *locked(&self.0));
+        let dead = std::mem::take(&mut *locked(&self.dead));
         drop(dead);
+    }
+
+    fn bury(&self, held: Held, nbytes: usize) {
+        let mut dead = locked(&self.dead);
+        let was_full = dead.nbytes >= FULL;
+        dead.held.push(held);
+        dead.nbytes += nbytes;
+        let full = dead.nbytes >= FULL;
+        drop(dead);
+        if full
+            && !was_full
+            && let Some(wire) = self.wire.upgrade()
+        {
+            wire.kick();
+        }
     }
 }
 
@@ -45,6 +78,7 @@ struct Borrowed {
     address: *const u8,
     length: usize,
     graveyard: Arc<Graveyard>,
+    _counted: Reservation,
 }
 
 // SAFETY: the memory is only read, at an address that `held` keeps valid; `held` itself may cross threads.
@@ -63,13 +97,13 @@ impl AsRef<[u8]> for Borrowed {
 impl Drop for Borrowed {
     fn drop(&mut self) {
         if let Some(held) = self.held.take() {
-            locked(&self.graveyard.0).push(held);
+            self.graveyard.bury(held, self.length);
         }
     }
 }
 
-/// The memory of a `bytes`, or of what has a contiguous buffer of bytes, without a copy.
-pub fn borrow(part: &Bound<'_, PyAny>, graveyard: &Arc<Graveyard>) -> PyResult<Bytes> {
+/// The memory of a `bytes`, or of what has a contiguous buffer of bytes, without a copy. It is counted until it is sent.
+pub fn borrow(part: &Bound<'_, PyAny>, graveyard: &Arc<Graveyard>, counter: &Arc<Counter>) -> PyResult<Bytes> {
     let (held, address, length) = if let Ok(bytes) = part.cast::<PyBytes>() {
         let memory = bytes.as_bytes();
         (Held::Bytes(bytes.clone().unbind()), memory.as_ptr(), memory.len())
@@ -84,7 +118,25 @@ pub fn borrow(part: &Bound<'_, PyAny>, graveyard: &Arc<Graveyard>) -> PyResult<B
     if length == 0 {
         return Ok(Bytes::new());
     }
-    Ok(Bytes::from_owner(Borrowed { held: Some(held), address, length, graveyard: graveyard.clone() }))
+    let _counted = Reservation::forced(counter, length as u64);
+    Ok(Bytes::from_owner(Borrowed { held: Some(held), address, length, graveyard: graveyard.clone(), _counted }))
+}
+
+/// Bytes that were made for a reply, counted until they are sent.
+pub fn counted(bytes: Vec<u8>, counter: &Arc<Counter>) -> Bytes {
+    let _counted = Reservation::forced(counter, bytes.len() as u64);
+    Bytes::from_owner(Made { bytes, _counted })
+}
+
+struct Made {
+    bytes: Vec<u8>,
+    _counted: Reservation,
+}
+
+impl AsRef<[u8]> for Made {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
 }
 
 /// A received message as Python sees it: `bytes`, or a read-only view where it is large.

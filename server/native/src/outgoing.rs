@@ -10,10 +10,11 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString, PyTuple};
 
+use crate::budget::Counter;
 use crate::call::CallState;
 use crate::compression::{self, Encoding};
 use crate::detached::detached;
-use crate::memory::{Graveyard, borrow};
+use crate::memory::{Graveyard, borrow, counted};
 use crate::metadata::{self, OwnedValue};
 use crate::reply::{Reply, Trailers};
 
@@ -32,6 +33,8 @@ pub struct Outgoing {
     pub ok_trailers: Arc<Trailers>,
     /// Where Python's memory goes.
     pub graveyard: Arc<Graveyard>,
+    /// What counts it until then.
+    pub counter: Arc<Counter>,
     /// 0 to 3.
     pub compression: u8,
 }
@@ -52,6 +55,13 @@ impl Outgoing {
         })
     }
 
+    fn part(&self, part: &Bound<'_, PyAny>) -> PyResult<Bytes> {
+        match part.cast::<PyBytes>() {
+            Ok(small) if small.as_bytes().len() < LARGE => Ok(Bytes::copy_from_slice(small.as_bytes())),
+            _ => borrow(part, &self.graveyard, &self.counter),
+        }
+    }
+
     fn trailers(&self, py: Python<'_>, trailers: &Bound<'_, PyAny>) -> PyResult<Arc<Trailers>> {
         if trailers.is(self.ok.bind(py)) {
             return Ok(self.ok_trailers.clone());
@@ -70,8 +80,7 @@ impl Outgoing {
         {
             return Ok(vec![framed(0, only.as_bytes())?]);
         }
-        let parts: Vec<Bytes> =
-            parts.try_iter()?.map(|part| borrow(&part?, &self.graveyard)).collect::<PyResult<_>>()?;
+        let parts: Vec<Bytes> = parts.try_iter()?.map(|part| self.part(&part?)).collect::<PyResult<_>>()?;
         let size: usize = parts.iter().map(Bytes::len).sum();
         if encoding == Encoding::Identity || size < WORTH_COMPRESSING {
             return joined(size, parts);
@@ -81,7 +90,7 @@ impl Outgoing {
             let slices: Vec<&[u8]> = parts.iter().map(Bytes::as_ref).collect();
             compression::compress(encoding, level, &slices)
         });
-        Ok(vec![header(1, compressed.len(), HEADER)?.freeze(), Bytes::from(compressed)])
+        Ok(vec![header(1, compressed.len(), HEADER)?.freeze(), counted(compressed, &self.counter)])
     }
 }
 

@@ -1,6 +1,6 @@
 //! A call as Python has it (`Call` of transport.py).
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use pyo3::PyTraverseError;
 use pyo3::gc::PyVisit;
@@ -12,7 +12,7 @@ use crate::metadata::{self, Value};
 use crate::sync::locked;
 
 /// One RPC.
-#[pyclass(module = "naiad._native")]
+#[pyclass(frozen, module = "naiad._native")]
 pub struct Call {
     /// What the wire knows of it.
     pub inner: Arc<CallState>,
@@ -20,15 +20,13 @@ pub struct Call {
     /// In seconds of `time.monotonic`.
     #[pyo3(get)]
     deadline: Option<f64>,
-    /// The service's.
-    #[pyo3(get, set)]
-    state: Option<Py<PyAny>>,
+    state: Mutex<Option<Py<PyAny>>>,
 }
 
 impl Call {
     /// A call that nobody in Python has yet.
     pub fn new(inner: Arc<CallState>, path: Py<PyString>, deadline: Option<f64>) -> Self {
-        Call { inner, path, deadline, state: None }
+        Call { inner, path, deadline, state: Mutex::new(None) }
     }
 }
 
@@ -37,6 +35,17 @@ impl Call {
     #[getter]
     fn method<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
         self.path.bind(py).clone()
+    }
+
+    #[getter]
+    fn state(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        locked(&self.state).as_ref().map(|state| state.clone_ref(py))
+    }
+
+    #[setter]
+    fn set_state(&self, state: Option<Py<PyAny>>) {
+        let old = std::mem::replace(&mut *locked(&self.state), state);
+        drop(old); // not under the lock: it may be the last reference, and then runs who knows what
     }
 
     #[getter]
@@ -85,14 +94,17 @@ impl Call {
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        if let Some(state) = &self.state {
+        // Locked is what another thread is changing now; the collector does not run meanwhile.
+        if let Ok(state) = self.state.try_lock()
+            && let Some(state) = &*state
+        {
             visit.call(state)?;
         }
         Ok(())
     }
 
-    fn __clear__(&mut self) {
-        self.state = None;
+    fn __clear__(&self) {
+        self.set_state(None);
     }
 }
 

@@ -5,6 +5,7 @@
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::Body;
@@ -15,6 +16,10 @@ use crate::compression::{Encoding, Inflater, Progress};
 use crate::framing::{Deframer, Step};
 use crate::reply::{Code, Trailers};
 use crate::wire::Wire;
+
+/// How long a message may stand still in the middle.
+const STALLED: Duration = Duration::from_secs(30);
+const NO_MORE: &str = "of a message that has begun nothing more came for 30 s";
 
 /// What there is to read.
 pub enum Read {
@@ -68,7 +73,7 @@ impl Reader {
                     return Read::Message(message, reservation);
                 }
                 Step::Malformed => return malformed("a message begins with neither 0 nor 1"),
-                Step::NeedMore => match self.more().await {
+                Step::NeedMore => match self.more_in_time(header.is_some()).await {
                     More::Data(data) => self.deframer.push(data),
                     More::End => {
                         return match self.deframer.finish() {
@@ -77,6 +82,7 @@ impl Reader {
                         };
                     }
                     More::Gone => return Read::Gone,
+                    More::Stalled => return Read::Malformed(Trailers::of(Code::Unavailable, NO_MORE)),
                 },
             }
         }
@@ -119,6 +125,14 @@ impl Reader {
         }
     }
 
+    /// A message that has begun takes its place in the budget: it must go on.
+    async fn more_in_time(&mut self, begun: bool) -> More {
+        if !begun {
+            return self.more().await;
+        }
+        tokio::time::timeout(STALLED, self.more()).await.unwrap_or(More::Stalled)
+    }
+
     async fn more(&mut self) -> More {
         loop {
             match poll_fn(|context| Pin::new(&mut self.body).poll_frame(context)).await {
@@ -153,6 +167,7 @@ enum More {
     Data(Bytes),
     End,
     Gone,
+    Stalled,
 }
 
 fn malformed(why: &str) -> Read {

@@ -17,12 +17,12 @@ use crate::connection::Connection;
 use crate::reading::{Read, Reader};
 use crate::reply::{self, Code, ReplyBody, Trailers};
 use crate::timeout;
-use crate::wire::{Kind, Wire};
+use crate::wire::{Counted, Kind, Wire};
 
 /// Answer one request.
 pub async fn answer(wire: Arc<Wire>, connection: Arc<Connection>, request: Request<Incoming>) -> Response<ReplyBody> {
     wire.counters.calls.fetch_add(1, Relaxed);
-    let _busy = connection.busy();
+    let _reading = Counted::reading(&wire);
     let (head, body) = request.into_parts();
     if head.method != HttpMethod::POST {
         return reply::not_grpc(StatusCode::METHOD_NOT_ALLOWED);
@@ -93,6 +93,7 @@ async fn unary(call: Arc<CallState>, mut reader: Reader) -> Response<ReplyBody> 
 async fn stream(call: Arc<CallState>, reader: Reader) -> Response<ReplyBody> {
     let open = OpenCall::new(&call);
     call.emit(Kind::Open, Bytes::new());
+    call.wire.end_if_ending(&call);
     tokio::spawn(read(call.clone(), reader));
     let first = poll_fn(|context| open.poll_reply(context)).await;
     reply::response(first, open, call.encoding)

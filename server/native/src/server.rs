@@ -12,7 +12,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 
 use crate::budget::Budget;
-use crate::call::Object;
+use crate::call::{CallState, Object};
 use crate::detached::detached;
 use crate::driver::Driver;
 use crate::listener;
@@ -86,7 +86,8 @@ impl Server {
         let outgoing = Outgoing {
             ok,
             ok_trailers: Trailers::of(Code::Ok, ""),
-            graveyard: Arc::new(Graveyard::default()),
+            graveyard: Arc::new(Graveyard::of(&wire)),
+            counter: wire.budget.clone(),
             compression,
         };
         Ok(Server { wire, driver, outgoing, kinds, paths: Default::default(), clock: (Instant::now(), seconds) })
@@ -131,8 +132,13 @@ impl Server {
         self.outgoing.graveyard.empty(py);
         let told = PyList::empty(py);
         for event in events {
-            if let Some(event) = self.event(py, event)? {
-                told.append(event)?;
+            let call = event.call.clone();
+            match self.event(py, event).and_then(|event| event.map_or(Ok(()), |event| told.append(event))) {
+                Ok(()) => {}
+                Err(error) => {
+                    error.write_unraisable(py, None); // what has come on other calls must be told
+                    call.end(&Trailers::of(Code::Internal, "the call cannot be told to the service"));
+                }
             }
         }
         Ok(told)
@@ -140,24 +146,12 @@ impl Server {
 
     fn send(&self, py: Python<'_>, replies: &Bound<'_, PyAny>) -> PyResult<()> {
         let mut posted = Vec::new();
-        for reply in replies.try_iter()? {
-            let reply = reply?.cast_into::<PyTuple>()?;
-            let call = reply.get_borrowed_item(0)?.cast::<Call>()?.borrow().inner.clone();
-            let reply = self.outgoing.reply(py, &call, &reply).unwrap_or_else(|error| {
-                error.write_unraisable(py, None); // the others' replies must go out
-                Reply::end(Trailers::of(Code::Internal, "the server's reply cannot be sent; its log has more"))
-            });
-            if call.accept(&reply) {
-                if reply.trailers.is_some() {
-                    release(&call);
-                }
-                posted.push((call, reply));
-            }
-        }
+        let collected = replies.try_iter()?.try_for_each(|reply| self.collect(py, &reply?, &mut posted));
         if !posted.is_empty() {
             self.wire.post(posted);
         }
-        Ok(())
+        self.outgoing.graveyard.empty(py);
+        collected
     }
 
     fn kick(&self) {
@@ -182,22 +176,23 @@ impl Server {
     }
 
     fn wait_until_answered(&self, py: Python<'_>, timeout: f64) -> bool {
-        detached(py, || self.wire.wait_until(duration(timeout), |counters| counters.open_calls.load(Relaxed) == 0))
+        detached(py, || self.wire.wait_until(duration(timeout), Counters::all_answered))
     }
 
     fn close(&self, py: Python<'_>, timeout: f64) {
         detached(py, || {
-            let gone = |counters: &Counters| {
-                counters.listeners.load(Relaxed) == 0 && counters.open_connections.load(Relaxed) == 0
-            };
             self.wire.phase.send_replace(Phase::Closing);
-            if !self.wire.wait_until(duration(timeout), gone) {
+            if !self.wire.wait_until(duration(timeout), Counters::all_gone) {
                 self.wire.phase.send_replace(Phase::Cut);
-                self.wire.wait_until(LAST_TURNS, gone);
+                self.wire.wait_until(LAST_TURNS, Counters::all_gone);
             }
             self.wire.kick();
             self.wire.wait_until_delivered(LAST_TURNS);
         });
+    }
+
+    fn complaint(&self) -> Option<String> {
+        self.wire.complaint()
     }
 
     fn counters<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
@@ -216,6 +211,31 @@ impl Server {
 }
 
 impl Server {
+    /// Take a reply that can be posted. An error is one of the type of what was given.
+    fn collect(
+        &self,
+        py: Python<'_>,
+        reply: &Bound<'_, PyAny>,
+        posted: &mut Vec<(Arc<CallState>, Reply)>,
+    ) -> PyResult<()> {
+        let fields = reply.cast::<PyTuple>()?;
+        let call = &fields.get_borrowed_item(0)?.cast::<Call>()?.get().inner.clone();
+        if call.is_answered() {
+            return Ok(());
+        }
+        let reply = self.outgoing.reply(py, call, fields).unwrap_or_else(|error| {
+            error.write_unraisable(py, None); // the others' replies must go out
+            Reply::end(Trailers::of(Code::Internal, "the server's reply cannot be sent; its log has more"))
+        });
+        if call.accept(&reply) {
+            if reply.trailers.is_some() {
+                release(call);
+            }
+            posted.push((call.clone(), reply));
+        }
+        Ok(())
+    }
+
     /// An event for Python; None if it is of a call that Python has answered.
     fn event<'py>(&self, py: Python<'py>, event: Event) -> PyResult<Option<Bound<'py, PyTuple>>> {
         let Some(call) = self.object(py, &event)? else {

@@ -1,7 +1,7 @@
 //! What the connections' tasks and Python share: events one way, replies the other, and who is to be woken.
 //!
-//! Tasks run only while somebody drives the runtime (driver.rs), so they gather events without waking anybody: the
-//! driver tells about all of them at once, when there is nothing else to do. Replies that come while nobody drives
+//! Tasks run only while somebody drives the runtime (driver.rs). The first event wakes the driver, which has its turn
+//! when all tasks that can run have run: so it tells about all of them at once. Replies that come while nobody drives
 //! wait for the next who does; while somebody does, the first of them wakes it.
 
 use std::collections::HashMap;
@@ -53,6 +53,12 @@ pub struct Method {
     pub window: usize,
 }
 
+/// How often whoever waits for the end looks at what nobody tells: whether all is written.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// How long an operator is not told the same again.
+const SILENCE: Duration = Duration::from_secs(60);
+
 /// How far the end has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
@@ -72,8 +78,22 @@ pub struct Counters {
     pub cancelled: AtomicU64,
     pub endings: Arc<Endings>,
     pub listeners: AtomicUsize,
+    pub reading: AtomicUsize,
     pub open_connections: AtomicUsize,
     pub open_calls: AtomicUsize,
+}
+
+impl Counters {
+    /// Whether every call that Python has heard of is answered, and every answer written.
+    pub fn all_answered(&self) -> bool {
+        let unanswered = self.reading.load(Relaxed);
+        self.open_calls.load(Relaxed) == 0 && self.endings.open_streams.load(Relaxed) <= unanswered
+    }
+
+    /// Whether there is nothing left to end.
+    pub fn all_gone(&self) -> bool {
+        [&self.listeners, &self.open_connections, &self.open_calls].iter().all(|count| count.load(Relaxed) == 0)
+    }
 }
 
 #[derive(Default)]
@@ -104,6 +124,14 @@ pub struct Wire {
     ending: Mutex<Option<Arc<Trailers>>>,
     streams: Mutex<HashMap<usize, Weak<CallState>>>,
     tls: Mutex<Option<Arc<rustls::ServerConfig>>>,
+    complaint: Mutex<Complaint>,
+}
+
+/// What an operator should know, told once in a while.
+#[derive(Default)]
+struct Complaint {
+    text: Option<String>,
+    told: Option<Instant>,
 }
 
 impl Wire {
@@ -122,6 +150,7 @@ impl Wire {
             ending: Mutex::new(None),
             streams: Mutex::default(),
             tls: Mutex::new(None),
+            complaint: Mutex::default(),
         }
     }
 
@@ -135,11 +164,29 @@ impl Wire {
         *locked(&self.tls) = Some(Arc::new(config));
     }
 
+    /// Tell the operator that connections cannot be taken, unless he was told lately.
+    pub fn complain(&self, error: &std::io::Error) {
+        let mut complaint = locked(&self.complaint);
+        if complaint.told.is_none_or(|told| told.elapsed() >= SILENCE) {
+            complaint.told = Some(Instant::now());
+            complaint.text = Some(format!("connections cannot be taken: {error}"));
+            drop(complaint);
+            self.kick();
+        }
+    }
+
+    /// What the operator is to be told.
+    pub fn complaint(&self) -> Option<String> {
+        locked(&self.complaint).text.take()
+    }
+
     // The tasks' side.
 
-    /// Gather an event. The driver tells about it when its turn ends.
+    /// Gather an event. The driver tells about it when the tasks that can run have run.
     pub fn emit(&self, kind: Kind, call: &Arc<CallState>, message: Bytes) {
-        locked(&self.shared).events.push(Event { kind, call: call.clone(), message });
+        let mut shared = locked(&self.shared);
+        shared.events.push(Event { kind, call: call.clone(), message });
+        Self::wake(shared);
     }
 
     /// How new calls end, once they are refused.
@@ -155,9 +202,14 @@ impl Wire {
         self.counters.open_calls.fetch_add(1, Relaxed);
         if call.method.streaming {
             locked(&self.streams).insert(Arc::as_ptr(call) as usize, Arc::downgrade(call));
-            if let Some(trailers) = locked(&self.ending).clone() {
-                call.deliver(Reply { when_idle: Some(trailers), ..Reply::default() });
-            }
+        }
+    }
+
+    /// End a stream that was just opened, if streams are being ended.
+    pub fn end_if_ending(&self, call: &Arc<CallState>) {
+        let ending = locked(&self.ending).clone();
+        if let Some(trailers) = ending {
+            call.deliver(Reply { when_idle: Some(trailers), ..Reply::default() });
         }
     }
 
@@ -166,15 +218,7 @@ impl Wire {
         if call.method.streaming {
             locked(&self.streams).remove(&(Arc::as_ptr(call) as usize));
         }
-        if self.counters.open_calls.fetch_sub(1, Relaxed) == 1 {
-            self.tell_waiting();
-        }
-    }
-
-    /// Wake whoever waits in `wait_until`: something may have come to its end.
-    pub fn tell_waiting(&self) {
-        drop(locked(&self.shared));
-        self.changed.notify_all();
+        self.counters.open_calls.fetch_sub(1, Relaxed);
     }
 
     // The driver's side.
@@ -191,11 +235,16 @@ impl Wire {
     /// Take the replies that wait, and let `waker` know of further ones; or the events, if there are no replies.
     pub fn turn(&self, waker: &Waker) -> Turn {
         let mut shared = locked(&self.shared);
+        let over = shared.kicked || !shared.events.is_empty();
         if !shared.outbox.is_empty() {
-            shared.driver = Some(waker.clone());
+            if over {
+                waker.wake_by_ref();
+            } else {
+                shared.driver = Some(waker.clone());
+            }
             return Turn::Replies(std::mem::take(&mut shared.outbox));
         }
-        if shared.kicked || !shared.events.is_empty() {
+        if over {
             return Turn::Over;
         }
         shared.driver = Some(waker.clone());
@@ -209,17 +258,6 @@ impl Wire {
         shared.driver = None;
         shared.kicked = false;
         std::mem::take(&mut shared.events)
-    }
-
-    /// Nothing is left to do but to wait: wake the driver if it has something to tell.
-    pub fn before_park(&self) {
-        let mut shared = locked(&self.shared);
-        if (shared.kicked || !shared.events.is_empty())
-            && let Some(waker) = shared.driver.take()
-        {
-            drop(shared);
-            waker.wake();
-        }
     }
 
     // Python's side: any thread.
@@ -256,7 +294,7 @@ impl Wire {
         self.post(streams.into_iter().map(ending).collect());
     }
 
-    /// Wait until `done`, which is asked again when calls or connections end; false after `timeout`.
+    /// Wait until `done`, which is asked again and again; false after `timeout`.
     pub fn wait_until(&self, timeout: Duration, done: impl Fn(&Counters) -> bool) -> bool {
         let until = Instant::now() + timeout;
         let mut shared = locked(&self.shared);
@@ -265,7 +303,7 @@ impl Wire {
             if left.is_zero() {
                 return false;
             }
-            shared = self.waited(shared, left);
+            shared = self.waited(shared, left.min(LOOK));
         }
         true
     }
@@ -313,6 +351,11 @@ impl Counted {
         Self::new(wire, |counters| &counters.open_connections)
     }
 
+    /// A request that is being read, or waits for the beginning of its answer.
+    pub fn reading(wire: &Arc<Wire>) -> Self {
+        Self::new(wire, |counters| &counters.reading)
+    }
+
     /// A listener.
     pub fn listener(wire: &Arc<Wire>) -> Self {
         Self::new(wire, |counters| &counters.listeners)
@@ -327,7 +370,6 @@ impl Counted {
 impl Drop for Counted {
     fn drop(&mut self) {
         (self.which)(&self.wire.counters).fetch_sub(1, Relaxed);
-        self.wire.tell_waiting();
     }
 }
 

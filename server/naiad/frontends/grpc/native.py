@@ -8,6 +8,8 @@ Requests count against the budget of bytes as soon as their length is known, bef
 
 from __future__ import annotations
 
+import errno
+import logging
 import socket
 import time
 from collections.abc import Sequence
@@ -28,6 +30,10 @@ from naiad.frontends.grpc.transport import (
 )
 from naiad.frontends.grpc.unix import SocketFile, path_of
 
+log = logging.getLogger(__name__)
+
+_NOT_HERE = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
+"""Of the addresses of one name, those that the machine does not have are left out."""
 _LAST_WRITES = 1.0
 """Seconds that replies made in time get to reach their clients when everything is answered."""
 
@@ -59,6 +65,8 @@ class NativeTransport:
         events = self._poll(timeout)
         if events:
             self._sink(events)
+        elif complaint := self._server.complaint():
+            log.error("gRPC: %s", complaint)
 
     def kick(self) -> None:
         self._server.kick()
@@ -103,9 +111,19 @@ class NativeTransport:
     def _listen_tcp(self) -> int:
         settings = self._settings
         found = socket.getaddrinfo(settings.host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        port = settings.port
+        port, heard = settings.port, False
+        missing: OSError | None = None
         for address in dict.fromkeys(str(address[0]) for *_, address in found):
-            port = self._server.listen(address, port, settings.reuse_port)
+            try:
+                port = self._server.listen(address, port, settings.reuse_port)
+            except OSError as error:
+                if error.errno not in _NOT_HERE:
+                    raise
+                missing = error
+            else:
+                heard = True
+        if missing is not None and not heard:
+            raise missing
         return port
 
 

@@ -156,6 +156,14 @@ fn frames_of_calls_are_free() {
 }
 
 #[test]
+fn calls_that_come_late_are_bounded() {
+    let mut judge = Judge::new(STRICT);
+    let passed = (0..1_000_000).take_while(|_| judge.policy.came_late(judge.now).is_ok()).count();
+    assert_eq!(passed, 10_000);
+    assert_eq!(judge.policy.came_late(judge.now), Err(TOO_MANY_LATE_CALLS));
+}
+
+#[test]
 fn windows_may_be_updated_as_fast_as_the_server_sends() {
     let mut judge = Judge::new(STRICT);
     for _ in 0..1_000_000 {

@@ -185,3 +185,11 @@ fn a_malformed_message_above_the_limit_is_too_large() {
     let Progress::TooLarge { at_least } = end(Encoding::Gzip, compressed, 600) else { panic!() };
     assert!((601..1000).contains(&at_least));
 }
+
+#[test]
+fn what_refers_to_before_its_beginning_finds_nothing_there() {
+    // Three bytes from one before the first.
+    let compressed = b"\x78\x9c\x03\x02\x00\x00\x03\x00\x01".to_vec();
+    let end = end(Encoding::Deflate, compressed, 100);
+    assert!(matches!(end, Progress::Malformed(_)) || end == Progress::Done(Bytes::from_static(&[0; 3])), "{end:?}");
+}

@@ -179,9 +179,8 @@ fn resets_are_counted_in_both_directions() {
 #[test]
 fn strikes_are_forgotten_when_a_reply_is_written() {
     run(async {
-        let (mut client, mut server, watch) = pair(ROOM);
-        client.write_all(&hello()).await.unwrap();
-        watch.open_calls.store(1, Relaxed);
+        let (mut client, mut server, _) = pair(ROOM);
+        client.write_all(&[hello(), frame(kind::HEADERS, 4, 1, &[])].concat()).await.unwrap();
         let mut buffer = [0; ROOM];
         for _ in 0..10 {
             client.write_all(&ping().repeat(3)).await.unwrap();
@@ -210,5 +209,81 @@ fn a_ping_that_comes_with_a_call_comes_not_without_calls() {
         let call = frame(kind::HEADERS, 4, 1, &[]);
         client.write_all(&[hello(), call, ping().repeat(20)].concat()).await.unwrap();
         assert!(server.read(&mut [0; ROOM]).await.is_ok());
+    });
+}
+
+#[test]
+fn a_stream_is_open_until_its_last_frame_is_written_or_it_is_reset() {
+    run(async {
+        let (mut client, mut server, watch) = pair(ROOM);
+        let open = server.endings.clone();
+        let open = || open.open_streams.load(Relaxed);
+        let calls: Vec<_> = [1, 3, 5].map(|stream| frame(kind::HEADERS, 4, stream, &[])).concat();
+        client.write_all(&[hello(), calls].concat()).await.unwrap();
+        assert!(server.read(&mut [0; ROOM]).await.is_ok());
+        assert_eq!((open(), watch.quiet_since()), (3, None));
+        server.write_all(&frame(kind::DATA, 0, 1, b"more to come")).await.unwrap();
+        server.write_all(&frame(kind::HEADERS, 4 | END_STREAM, 1, &[])).await.unwrap();
+        server.write_all(&frame(kind::RST_STREAM, 0, 1, &[0; 4])).await.unwrap();
+        assert_eq!(open(), 2);
+        client.write_all(&frame(kind::RST_STREAM, 0, 3, &[0; 4])).await.unwrap();
+        assert!(server.read(&mut [0; ROOM]).await.is_ok());
+        assert_eq!((open(), watch.quiet_since()), (1, None));
+        server.write_all(&frame(kind::RST_STREAM, 0, 5, &[0; 4])).await.unwrap();
+        assert!(open() == 0 && watch.quiet_since().is_some());
+    });
+}
+
+#[test]
+fn streams_end_with_their_connection() {
+    run(async {
+        let (mut client, mut server, _) = pair(ROOM);
+        client.write_all(&[hello(), frame(kind::HEADERS, 4, 1, &[])].concat()).await.unwrap();
+        assert!(server.read(&mut [0; ROOM]).await.is_ok());
+        let endings = server.endings.clone();
+        drop(server);
+        assert_eq!(endings.open_streams.load(Relaxed), 0);
+    });
+}
+
+#[test]
+fn a_stream_is_open_until_its_last_frame_is_written_or_one_side_resets_it() {
+    run(async {
+        let (mut client, mut server, watch) = pair(ROOM);
+        let call = |stream| frame(kind::HEADERS, 4 | END_STREAM, stream, &[]);
+        let reset = |stream| frame(kind::RST_STREAM, 0, stream, &[0, 0, 0, 8]);
+        client.write_all(&[hello(), call(1), call(3), call(5)].concat()).await.unwrap();
+        assert!(server.read(&mut [0; ROOM]).await.is_ok());
+        let open = |server: &Guarded<DuplexStream>| server.endings.open_streams.load(Relaxed);
+        assert_eq!((open(&server), watch.quiet_since()), (3, None));
+        server.write_all(&frame(kind::HEADERS, 4, 1, &[])).await.unwrap();
+        assert_eq!(open(&server), 3);
+        server.write_all(&frame(kind::HEADERS, 4 | END_STREAM, 1, &[])).await.unwrap();
+        server.write_all(&reset(3)).await.unwrap();
+        client.write_all(&reset(5)).await.unwrap();
+        assert!(server.read(&mut [0; ROOM]).await.is_ok());
+        assert_eq!(open(&server), 0);
+        assert!(watch.quiet_since().is_some());
+    });
+}
+
+#[test]
+fn calls_after_the_last_good_bye_are_not_open_and_bounded() {
+    run(async {
+        let (mut client, mut server, watch) = pair(1 << 20);
+        let call = |stream| frame(kind::HEADERS, 4, stream, &[0; 20]);
+        let good_bye = frame(kind::GOAWAY, 0, 0, &[0; 8]);
+        let mut buffer = vec![0; 1 << 20];
+        server.write_all(&good_bye).await.unwrap();
+        client.write_all(&[hello(), call(1)].concat()).await.unwrap();
+        assert!(server.read(&mut buffer).await.is_ok());
+        assert_eq!(watch.quiet_since(), None);
+        server.write_all(&[good_bye, frame(kind::HEADERS, END_STREAM, 1, &[])].concat()).await.unwrap();
+        client.write_all(&(0..10_000).flat_map(|index| call(2 * index + 3)).collect::<Vec<_>>()).await.unwrap();
+        assert!(server.read(&mut buffer).await.is_ok());
+        assert!(watch.quiet_since().is_some());
+        client.write_all(&call(30_001).repeat(20)).await.unwrap();
+        let error = server.read(&mut buffer).await.unwrap_err();
+        assert_eq!(error.to_string(), "the client was sent away: too_many_late_calls");
     });
 }
