@@ -1,9 +1,9 @@
 """A model in a bare loop of ONNX Runtime, in a process of its own.
 
-The session has as many threads as the runtime chooses. They spin while they wait, which is its default, or they do not;
-which is faster depends on the machine and on who else uses it, so both are tried.
+The session has as many threads as the runtime chooses, if it is not told how many. They spin while they wait, which is
+its default, or they do not; which is faster depends on the machine and on who else uses it, so both are tried.
 
-`python -m benchmarks.bare loop MODEL ROWS SPIN SECONDS` runs batches of ROWS zeros one after the other;
+`python -m benchmarks.bare loop MODEL ROWS SPIN THREADS SECONDS` runs batches of ROWS zeros one after the other;
 `python -m benchmarks.bare hold MODEL...` opens a session for each and keeps all. Both print a line of JSON.
 """
 
@@ -28,10 +28,11 @@ TIMEOUT_SECS = 300
 
 
 class Way(NamedTuple):
-    """How a loop runs its model: rows of a batch, and whether idle threads spin."""
+    """How a loop runs its model: rows of a batch, whether idle threads spin, and how many there are (0: any number)."""
 
     rows: int
     spin: bool
+    threads: int = 0
 
     def __str__(self) -> str:
         return f"batches of {self.rows}, threads that {'spin' if self.spin else 'sleep'}"
@@ -53,7 +54,7 @@ class Held(NamedTuple):
 
 def loop(model: Path, way: Way, seconds: float) -> Loop:
     """Run a model for about so many seconds."""
-    return Loop(**_run("loop", str(model), str(way.rows), str(int(way.spin)), str(seconds)))
+    return Loop(**_run("loop", str(model), *(str(int(one)) for one in way), str(seconds)))
 
 
 def hold(models: Sequence[Path]) -> Held:
@@ -83,7 +84,7 @@ def _run(*arguments: str) -> dict[str, Any]:
 
 
 def _loop(model: str, way: Way, seconds: float) -> Loop:
-    session = _session(model, spin=way.spin)
+    session = _session(model, way.threads, spin=way.spin)
     (tensor,) = session.get_inputs()
     feed = {tensor.name: np.zeros((way.rows, *tensor.shape[1:]), np.float32)}
     session.run(None, feed)
@@ -114,8 +115,9 @@ def _session(model: str, threads: int = 0, *, spin: bool = True) -> Any:
 
 def main(arguments: Sequence[str]) -> None:
     match arguments:
-        case ["loop", model, rows, spin, seconds]:
-            print(json.dumps(_loop(model, Way(int(rows), spin == "1"), float(seconds))._asdict()))
+        case ["loop", model, rows, spin, threads, seconds]:
+            way = Way(int(rows), spin == "1", int(threads))
+            print(json.dumps(_loop(model, way, float(seconds))._asdict()))
         case ["hold", *models]:
             print(json.dumps(_hold(models)._asdict()))
         case _:

@@ -22,7 +22,7 @@ from benchmarks.report import Budget, Section, Table, figure
 from benchmarks.servers import Server
 from tests.tools.debian import NotHereError
 
-NAIAD = "Naiad over grpc.aio"
+NAIAD = "Naiad"
 BUDGET, LARGE_FLOP = 0.95, 1e9
 """The least part of the bare loop's throughput that Naiad must reach, for models of at least so many operations."""
 MAX_BATCH = 16

@@ -12,7 +12,23 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import access_log, codec, core, fleet, instructions, machine, networks, report, runtime, startup, wire
+from benchmarks import (
+    access_log,
+    beside,
+    codec,
+    copies,
+    core,
+    fleet,
+    instructions,
+    large,
+    machine,
+    networks,
+    report,
+    runtime,
+    spread,
+    startup,
+    wire,
+)
 from benchmarks.options import DEFAULT, QUICK, Options
 from benchmarks.report import Section
 from benchmarks.servers import Server
@@ -23,6 +39,10 @@ SECTIONS: dict[str, Callable[[Options], Section]] = {
     "codec": codec.measure,
     "runtime": runtime.measure,
     "wire": wire.measure,
+    "spread": spread.measure,
+    "beside": beside.measure,
+    "large": large.measure,
+    "copies": copies.measure,
     "access-log": access_log.measure,
     "mlp": networks.mlp,
     "conv1": networks.conv1,

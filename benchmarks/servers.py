@@ -40,11 +40,16 @@ class Server(NamedTuple):
 
 
 @contextmanager
-def naiad(name: str, repository: Path, *flags: str, output: IO[bytes] | None = None) -> Iterator[Server]:
-    """Naiad with the models of `repository`, all of them ready; its standard output goes to `output`, or is lost."""
+def naiad(
+    name: str, repository: Path, *flags: str, output: IO[bytes] | None = None, under: Sequence[str] = ()
+) -> Iterator[Server]:
+    """Naiad with the models of `repository`, all of them ready; its standard output goes to `output`, or is lost.
+
+    under: a command that runs it, such as valgrind with its options.
+    """
     ports = ("--grpc-port=0", "--http-port=0", "--metrics-port=0")
     arguments = ("-m", "naiad", "serve", f"--model-repository={repository}", *ports, *flags)
-    with started(name, [sys.executable, *arguments], output) as server:
+    with started(name, [*under, sys.executable, *arguments], output) as server:
         wait_until_ready(server)
         yield server
 

@@ -49,6 +49,7 @@ from naiad.starting import (
     bad_options,
     bad_repositories,
     bad_transport,
+    keep_memory,
     listening,
     place,
     unused,
@@ -111,6 +112,7 @@ class App:
     def start(self) -> None:
         """Listen, and begin to load; raises CannotStart."""
         sys.setswitchinterval(SWITCH_INTERVAL)
+        keep_memory()
         self._timer.start()
         self._pool.start()
         with ExitStack() as undo:

@@ -115,6 +115,7 @@ class Peer:
 
     def __init__(self, port: int, window: int = 2**20) -> None:
         self._socket = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         configuration = H2Configuration(
             header_encoding="utf-8", validate_outbound_headers=False, normalize_outbound_headers=False
         )
