@@ -89,5 +89,6 @@ def test_bytes_in_flight_are_bounded_and_free_again_after_the_answers(tmp_path: 
         assert answered.code() is OK
         assert outcomes(refused) == {UNAVAILABLE: 2}
         assert [pushback(call) for call in refused] == [["-1"], ["-1"]]
+        assert all("--max-bytes-in-flight" in call.details() for call in refused)
         assert all(str(100 * KIB) in call.details() for call in refused)
         assert server.stub.ModelInfer.future(message, timeout=PATIENCE).code() is OK

@@ -12,7 +12,8 @@ class Counter(Protocol):
     """Counts bytes up to a limit. Thread-safe. A transport may have one of its own, and count requests by it."""
 
     @property
-    def limit(self) -> int: ...
+    def limit(self) -> int:
+        """What requests may take now; connections may have a part of what there is."""
 
     @property
     def used(self) -> int: ...

@@ -38,14 +38,19 @@ impl Counter {
         self.messages.load(Relaxed)
     }
 
-    /// The most bytes that may be counted.
+    /// The most bytes of messages that may be counted, while there are the connections that there are.
     pub fn limit(&self) -> u64 {
-        self.limit
+        self.limit - self.windows()
+    }
+
+    /// What connections have of the whole.
+    pub fn windows(&self) -> u64 {
+        self.windows.load(Relaxed).min(self.limit / 2)
     }
 
     /// Count a message, unless it is more than is left. A message larger than the whole budget may pass alone.
     pub fn take(&self, nbytes: u64) -> bool {
-        let left = self.limit - self.windows.load(Relaxed).min(self.limit / 2);
+        let left = self.limit();
         self.messages
             .fetch_update(Relaxed, Relaxed, |used| {
                 let sum = used.saturating_add(nbytes);

@@ -155,10 +155,12 @@ impl Reader {
     }
 
     fn overloaded(&self, size: u64) -> Read {
-        let (used, limit) = (self.wire.budget.used(), self.wire.budget.limit());
+        let budget = &self.wire.budget;
+        let (used, limit, windows) = (budget.used(), budget.limit(), budget.windows());
+        let all = limit + windows;
         Read::Overloaded(format!(
             "Exceeds maximum bytes in flight: {used} of {limit} bytes are taken, the request has {size}. The limit is \
-             set by --max-bytes-in-flight."
+             set by --max-bytes-in-flight. Of its {all} bytes connections have {windows}."
         ))
     }
 }
