@@ -118,8 +118,8 @@ def keep_memory() -> None:
     """Have the C library keep freed memory for the next request, some at the end of each of its arenas.
 
     By default it gives what large messages and tensors took back to the system at once, and gets it again, page by
-    page, for the next: most of what a message of 600 KB costs. Who sets MALLOC_TRIM_THRESHOLD_ or MALLOC_MMAP_THRESHOLD_
-    decides for himself. Elsewhere than on glibc this does nothing.
+    page, for the next: most of what a message of 600 KB costs. Who sets MALLOC_TRIM_THRESHOLD_ or
+    MALLOC_MMAP_THRESHOLD_ decides for himself. Elsewhere than on glibc this does nothing.
     """
     if any(name in os.environ for name in ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_")):
         return

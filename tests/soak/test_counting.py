@@ -35,7 +35,7 @@ def test_the_same_again_has_not_grown() -> None:
 def test_what_has_grown_is_told_with_its_numbers() -> None:
     grown = State(1.0, Outside(threads=4, descriptors=11, resident=101 * MB), told(51 * MB, Call=2))
     assert growth(STATE, grown, NOTHING) == [
-        "threads: 3 -> 4",
+        "threads: 2 -> 3",
         "descriptors: 9 -> 11",
         f"resident bytes: {100 * MB} -> {101 * MB}",
         f"allocated bytes: {50 * MB} -> {51 * MB}",

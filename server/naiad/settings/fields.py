@@ -150,7 +150,7 @@ class Grpc(Group):
     )
     grpc_keepalive_permit_without_calls: bool = Field(
         False,
-        description="Ping also while no call is open, and let clients do so. The native transport always does the first.",
+        description="Ping also while no call is open, and let clients do so. The native transport pings in any case.",
     )
     grpc_http2_max_pings_without_data: Count = Field(
         2,

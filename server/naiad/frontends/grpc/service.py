@@ -29,7 +29,7 @@ class GrpcService:
         self._dispatcher = Dispatcher(transport.send, self._unary(engine, name), self._streams(), self._failed)
 
     def start(self) -> int:
-        """Listen; gives the port. OSError says why the address cannot be had, ValueError what is wrong with TLS files."""
+        """Listen; gives the port. OSError: why the address cannot be had. ValueError: what is wrong with a TLS file."""
         self._health.start()
         try:
             return self._transport.start(self._dispatcher.methods, self._dispatcher.dispatch)
