@@ -15,10 +15,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_rustls::TlsAcceptor;
 
+use crate::counters::Counted;
 use crate::guarded::{Guarded, Limits, Watch};
 use crate::options::Options;
 use crate::request;
-use crate::wire::{Counted, Phase, Wire};
+use crate::wire::{Phase, Wire};
 
 /// The largest frame that clients may send: of 600 KB in frames of 16 KB, reading costs twice as much.
 const MAX_FRAME_SIZE: u32 = 1 << 20;

@@ -7,8 +7,10 @@
 mod abuse;
 mod budget;
 mod call;
+mod complaint;
 pub mod compression;
 mod connection;
+mod counters;
 mod detached;
 #[cfg(test)]
 mod dice;

@@ -3,13 +3,14 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, UnixListener};
 
 use crate::connection::{self, Peer};
-use crate::wire::{Counted, Phase, Wire};
+use crate::counters::Counted;
+use crate::wire::{Phase, Wire};
 
 /// Connections that the system keeps until they are taken; it may allow fewer.
 const BACKLOG: i32 = 4096;
@@ -46,7 +47,7 @@ pub async fn accept_tcp(wire: Arc<Wire>, listener: TcpListener, _counted: Counte
                 tokio::spawn(connection::serve(wire.clone(), stream, Peer::Address(address)));
             }
             Err(error) => {
-                wire.complain(&error);
+                complain(&wire, &error);
                 tokio::time::sleep(PAUSE).await;
             }
         }
@@ -67,9 +68,15 @@ pub async fn accept_unix(wire: Arc<Wire>, listener: UnixListener, _counted: Coun
                 tokio::spawn(connection::serve(wire.clone(), stream, Peer::Unix));
             }
             Err(error) => {
-                wire.complain(&error);
+                complain(&wire, &error);
                 tokio::time::sleep(PAUSE).await;
             }
         }
+    }
+}
+
+fn complain(wire: &Wire, error: &io::Error) {
+    if wire.complaint.make(|| format!("connections cannot be taken: {error}"), Instant::now()) {
+        wire.kick(); // whoever drives then asks
     }
 }

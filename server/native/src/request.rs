@@ -14,10 +14,11 @@ use hyper::body::Incoming;
 use crate::call::{CallState, OpenCall};
 use crate::compression::Encoding;
 use crate::connection::Connection;
+use crate::counters::Counted;
 use crate::reading::{Read, Reader};
 use crate::reply::{self, Code, ReplyBody, Trailers};
 use crate::timeout;
-use crate::wire::{Counted, Kind, Wire};
+use crate::wire::{Kind, Wire};
 
 /// Answer one request.
 pub async fn answer(wire: Arc<Wire>, connection: Arc<Connection>, request: Request<Incoming>) -> Response<ReplyBody> {

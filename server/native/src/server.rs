@@ -13,6 +13,7 @@ use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 
 use crate::budget::Budget;
 use crate::call::{CallState, Object};
+use crate::counters::{Counted, Counters};
 use crate::detached::detached;
 use crate::driver::Driver;
 use crate::listener;
@@ -23,7 +24,7 @@ use crate::python::{Call, release};
 use crate::reply::{Code, Reply, Trailers};
 use crate::sync::locked;
 use crate::tls;
-use crate::wire::{Counted, Counters, Event, Kind, Method, Phase, Wire};
+use crate::wire::{Event, Kind, Method, Phase, Wire};
 
 /// How long what has been cut gets to end, once somebody drives.
 const LAST_TURNS: Duration = Duration::from_secs(1);
@@ -192,7 +193,7 @@ impl Server {
     }
 
     fn complaint(&self) -> Option<String> {
-        self.wire.complaint()
+        self.wire.complaint.take()
     }
 
     fn counters<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {

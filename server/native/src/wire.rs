@@ -5,7 +5,7 @@
 //! wait for the next who does; while somebody does, the first of them wakes it.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, OnceLock, Weak};
 use std::task::Waker;
 use std::time::{Duration, Instant};
@@ -15,10 +15,11 @@ use tokio::sync::watch;
 
 use crate::budget::Counter;
 use crate::call::CallState;
+use crate::complaint::Complaint;
+use crate::counters::Counters;
 use crate::options::Options;
 use crate::reply::{Reply, Trailers};
 use crate::sync::locked;
-use crate::watch::Endings;
 
 /// What happened to a call, as the numbers of Python's `Kind`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,9 +57,6 @@ pub struct Method {
 /// How often whoever waits for the end looks at what nobody tells: whether all is written.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// How long an operator is not told the same again.
-const SILENCE: Duration = Duration::from_secs(60);
-
 /// How far the end has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
@@ -68,32 +66,6 @@ pub enum Phase {
     Closing,
     /// All connections end at once.
     Cut,
-}
-
-/// What has been counted since the start, and what is open now.
-#[derive(Default)]
-pub struct Counters {
-    pub connections: AtomicU64,
-    pub calls: AtomicU64,
-    pub cancelled: AtomicU64,
-    pub endings: Arc<Endings>,
-    pub listeners: AtomicUsize,
-    pub reading: AtomicUsize,
-    pub open_connections: AtomicUsize,
-    pub open_calls: AtomicUsize,
-}
-
-impl Counters {
-    /// Whether every call that Python has heard of is answered, and every answer written.
-    pub fn all_answered(&self) -> bool {
-        let unanswered = self.reading.load(Relaxed);
-        self.open_calls.load(Relaxed) == 0 && self.endings.open_streams.load(Relaxed) <= unanswered
-    }
-
-    /// Whether there is nothing left to end.
-    pub fn all_gone(&self) -> bool {
-        [&self.listeners, &self.open_connections, &self.open_calls].iter().all(|count| count.load(Relaxed) == 0)
-    }
 }
 
 #[derive(Default)]
@@ -124,14 +96,8 @@ pub struct Wire {
     ending: Mutex<Option<Arc<Trailers>>>,
     streams: Mutex<HashMap<usize, Weak<CallState>>>,
     tls: Mutex<Option<Arc<rustls::ServerConfig>>>,
-    complaint: Mutex<Complaint>,
-}
-
-/// What an operator should know, told once in a while.
-#[derive(Default)]
-struct Complaint {
-    text: Option<String>,
-    told: Option<Instant>,
+    /// What an operator should know.
+    pub complaint: Complaint,
 }
 
 impl Wire {
@@ -150,7 +116,7 @@ impl Wire {
             ending: Mutex::new(None),
             streams: Mutex::default(),
             tls: Mutex::new(None),
-            complaint: Mutex::default(),
+            complaint: Complaint::default(),
         }
     }
 
@@ -162,22 +128,6 @@ impl Wire {
     /// Encrypt new connections like this.
     pub fn use_tls(&self, config: rustls::ServerConfig) {
         *locked(&self.tls) = Some(Arc::new(config));
-    }
-
-    /// Tell the operator that connections cannot be taken, unless he was told lately.
-    pub fn complain(&self, error: &std::io::Error) {
-        let mut complaint = locked(&self.complaint);
-        if complaint.told.is_none_or(|told| told.elapsed() >= SILENCE) {
-            complaint.told = Some(Instant::now());
-            complaint.text = Some(format!("connections cannot be taken: {error}"));
-            drop(complaint);
-            self.kick();
-        }
-    }
-
-    /// What the operator is to be told.
-    pub fn complaint(&self) -> Option<String> {
-        locked(&self.complaint).text.take()
     }
 
     // The tasks' side.
@@ -335,41 +285,6 @@ impl Wire {
             drop(shared);
             waker.wake();
         }
-    }
-}
-
-/// A task that the end of the server waits for, from its first turn on.
-pub struct Counted {
-    wire: Arc<Wire>,
-    which: fn(&Counters) -> &AtomicUsize,
-}
-
-impl Counted {
-    /// A connection.
-    pub fn connection(wire: &Arc<Wire>) -> Self {
-        wire.counters.connections.fetch_add(1, Relaxed);
-        Self::new(wire, |counters| &counters.open_connections)
-    }
-
-    /// A request that is being read, or waits for the beginning of its answer.
-    pub fn reading(wire: &Arc<Wire>) -> Self {
-        Self::new(wire, |counters| &counters.reading)
-    }
-
-    /// A listener.
-    pub fn listener(wire: &Arc<Wire>) -> Self {
-        Self::new(wire, |counters| &counters.listeners)
-    }
-
-    fn new(wire: &Arc<Wire>, which: fn(&Counters) -> &AtomicUsize) -> Self {
-        which(&wire.counters).fetch_add(1, Relaxed);
-        Counted { wire: wire.clone(), which }
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        (self.which)(&self.wire.counters).fetch_sub(1, Relaxed);
     }
 }
 
