@@ -114,9 +114,7 @@ class ModelInfer:
                 call.disown()
             raise
 
-    def _decoded(
-        self, call: Call, message: Buffer, received_ns: int, trace: str, reserved: bool
-    ) -> InferRequest:
+    def _decoded(self, call: Call, message: Buffer, received_ns: int, trace: str, reserved: bool) -> InferRequest:
         try:
             return decode(message, self._cache, received_ns, call.deadline, trace, self._engine.lookup, reserved)
         except NaiadError as error:
