@@ -113,3 +113,71 @@ impl Driver {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use crate::budget::Counter;
+    use crate::options::Options;
+
+    fn driver() -> Driver {
+        let options = Options {
+            max_message_size: 1 << 20,
+            max_metadata_size: 1 << 14,
+            max_concurrent_streams: 16,
+            handshake_timeout: Duration::from_secs(1),
+            keepalive_time: None,
+            keepalive_timeout: Duration::from_secs(1),
+            keepalive_without_calls: false,
+            max_connection_idle: None,
+            max_connection_age: None,
+            max_connection_age_grace: Duration::ZERO,
+            least_ping_interval: Duration::from_secs(1),
+            max_ping_strikes: 2,
+            compression: 0,
+        };
+        Driver::new(Arc::new(Wire::new(options, Arc::new(Counter::new(1 << 20))))).expect("a runtime")
+    }
+
+    #[test]
+    fn a_task_that_panics_ends_alone() {
+        let driver = driver();
+        let broken = driver.runtime().spawn(async { panic!("planted") });
+        let other = driver.runtime().spawn(async { 7 });
+        while !(broken.is_finished() && other.is_finished()) {
+            assert!(driver.drive(Some(Duration::ZERO)).is_empty());
+        }
+        assert!(driver.runtime().block_on(broken).expect_err("it panicked").is_panic());
+        assert_eq!(driver.runtime().block_on(other).expect("it ended"), 7);
+    }
+
+    #[test]
+    fn a_kick_from_before_a_wait_ends_it() {
+        let driver = driver();
+        driver.wire.kick();
+        driver.wire.kick();
+        assert!(driver.drive(None).is_empty());
+    }
+
+    #[test]
+    fn a_kick_from_another_thread_ends_a_wait() {
+        let driver = driver();
+        let wire = driver.wire.clone();
+        let kicker = std::thread::spawn(move || wire.kick());
+        assert!(driver.drive(None).is_empty());
+        kicker.join().expect("it kicked");
+    }
+
+    #[test]
+    fn a_wait_lasts_as_long_as_it_is_told_also_when_that_is_short() {
+        let driver = driver();
+        let timeout = Duration::from_micros(300);
+        for _ in 0..20 {
+            let began = Instant::now();
+            driver.drive(Some(timeout));
+            assert!(began.elapsed() >= timeout);
+        }
+    }
+}
