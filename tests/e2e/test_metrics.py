@@ -193,7 +193,8 @@ def test_what_exceeds_the_budget_of_bytes_is_overload(tmp_path: Path) -> None:
         found = scrape(server)
     assert codes == {OK, UNAVAILABLE}
     assert failures(found) == {"overloaded": 1}
-    assert found.value("naiad_bytes_in_flight_limit") == 100000
+    # Connections may have a part of it, where the transport counts what they can send unasked.
+    assert 50_000 <= found.value("naiad_bytes_in_flight_limit") <= 100_000
     assert found.value("naiad_bytes_in_flight") == 0
 
 

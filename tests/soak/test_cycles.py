@@ -21,6 +21,10 @@ SOME, MANY = 300, 5000
 MANY_SECONDS = 300
 COMPLAINT = re.compile("Warning|Error|Traceback")
 """In development mode asyncio also tells of what took long, which is no fault."""
+GRPCIO_S = re.compile(
+    r"Exception in callback PollerCompletionQueue.*?\nRuntimeError: Event loop is closed\n", re.DOTALL
+)
+"""grpcio has one queue for all loops of a process, and now and then wakes one that has ended meanwhile."""
 
 
 @pytest.fixture(params=sorted(TRANSPORTS))
@@ -43,7 +47,7 @@ def grown(transport: str, cycles: int, kind: str = "whole", seconds: float = 50,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert not COMPLAINT.search(done.stderr), done.stderr
+    assert not COMPLAINT.search(GRPCIO_S.sub("", done.stderr)), done.stderr
     texts: list[str] = json.loads(done.stdout)
     return texts
 

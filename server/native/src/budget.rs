@@ -11,13 +11,13 @@ use pyo3::prelude::*;
 use std::sync::Arc;
 
 /// The window of a connection, in bytes, where there is plenty.
-const LARGEST_WINDOW: u64 = 8 << 20;
+const LARGEST_WINDOW: u64 = 16 << 20;
 /// The window that every connection gets; HTTP/2 begins with that many bytes anyway.
 const LEAST_WINDOW: u64 = 1 << 16;
 /// A new connection gets this part of what is left for windows.
 const SHARE: u64 = 64;
 /// So many streams that nobody reads take a connection's window.
-const STREAMS: u64 = 16;
+const STREAMS: u64 = 32;
 
 /// A counter with a limit.
 #[derive(Debug)]
