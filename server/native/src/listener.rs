@@ -32,46 +32,44 @@ pub fn tcp(address: IpAddr, port: u16, reuse_port: bool) -> io::Result<TcpListen
     TcpListener::from_std(socket.into())
 }
 
-/// Take TCP connections until the server closes.
-pub async fn accept_tcp(wire: Arc<Wire>, listener: TcpListener, _counted: Counted) {
-    let mut phase = wire.phase.subscribe();
-    loop {
-        let accepted = tokio::select! {
-            biased;
-            _ = phase.wait_for(|phase| *phase != Phase::Serving) => return,
-            accepted = listener.accept() => accepted,
-        };
-        match accepted {
-            Ok((stream, address)) => {
-                let _ = stream.set_nodelay(true); // a peer that is gone already shows itself when it is read
-                tokio::spawn(connection::serve(wire.clone(), stream, Peer::Address(address)));
-            }
-            Err(error) => {
+/// A socket that connections come to.
+pub enum Listener {
+    /// Of an address.
+    Tcp(TcpListener),
+    /// Of a file.
+    Unix(UnixListener),
+}
+
+impl Listener {
+    /// Take connections until the server closes.
+    pub async fn serve(self, wire: Arc<Wire>, _counted: Counted) {
+        let mut phase = wire.phase.subscribe();
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                _ = phase.wait_for(|phase| *phase != Phase::Serving) => return,
+                accepted = self.accept(&wire) => accepted,
+            };
+            if let Err(error) = accepted {
                 complain(&wire, &error);
                 tokio::time::sleep(PAUSE).await;
             }
         }
     }
-}
 
-/// Take connections of a Unix socket until the server closes.
-pub async fn accept_unix(wire: Arc<Wire>, listener: UnixListener, _counted: Counted) {
-    let mut phase = wire.phase.subscribe();
-    loop {
-        let accepted = tokio::select! {
-            biased;
-            _ = phase.wait_for(|phase| *phase != Phase::Serving) => return,
-            accepted = listener.accept() => accepted,
-        };
-        match accepted {
-            Ok((stream, _)) => {
+    async fn accept(&self, wire: &Arc<Wire>) -> io::Result<()> {
+        match self {
+            Listener::Tcp(listener) => {
+                let (stream, address) = listener.accept().await?;
+                let _ = stream.set_nodelay(true); // a peer that is gone already shows itself when it is read
+                tokio::spawn(connection::serve(wire.clone(), stream, Peer::Address(address)));
+            }
+            Listener::Unix(listener) => {
+                let (stream, _) = listener.accept().await?;
                 tokio::spawn(connection::serve(wire.clone(), stream, Peer::Unix));
             }
-            Err(error) => {
-                complain(&wire, &error);
-                tokio::time::sleep(PAUSE).await;
-            }
         }
+        Ok(())
     }
 }
 

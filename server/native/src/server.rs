@@ -16,7 +16,7 @@ use crate::call::{CallState, Object};
 use crate::counters::{Counted, Counters};
 use crate::detached::detached;
 use crate::driver::Driver;
-use crate::listener;
+use crate::listener::{self, Listener};
 use crate::memory::{Graveyard, lend};
 use crate::options::{Options, duration, limited};
 use crate::outgoing::{Outgoing, headers};
@@ -116,14 +116,13 @@ impl Server {
         let _inside = self.driver.runtime().enter();
         let listener = listener::tcp(address, port, reuse_port).map_err(os_error)?;
         let port = listener.local_addr().map_err(os_error)?.port();
-        self.driver.runtime().spawn(listener::accept_tcp(self.wire.clone(), listener, Counted::listener(&self.wire)));
+        self.accept(Listener::Tcp(listener));
         Ok(port)
     }
 
     fn listen_unix(&self, path: &str) -> PyResult<()> {
         let _inside = self.driver.runtime().enter();
-        let listener = tokio::net::UnixListener::bind(path).map_err(os_error)?;
-        self.driver.runtime().spawn(listener::accept_unix(self.wire.clone(), listener, Counted::listener(&self.wire)));
+        self.accept(Listener::Unix(tokio::net::UnixListener::bind(path).map_err(os_error)?));
         Ok(())
     }
 
@@ -212,6 +211,10 @@ impl Server {
 }
 
 impl Server {
+    fn accept(&self, listener: Listener) {
+        self.driver.runtime().spawn(listener.serve(self.wire.clone(), Counted::listener(&self.wire)));
+    }
+
     /// Take a reply that can be posted. An error is one of the type of what was given.
     fn collect(
         &self,
