@@ -59,6 +59,23 @@ def test_it_is_ready_from_the_first_pass_of_loading_until_it_goes_away(house: Ho
     assert scrape(house).value("naiad_server_ready") == 0
 
 
+class Starting(Histories):
+    """Serves from the moment on that its states were asked for."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+
+    def histories(self) -> tuple[ModelHistory, ...]:
+        self._house.publish()
+        return super().histories()
+
+
+def test_a_scrape_says_ready_only_of_what_it_tells(house: House) -> None:
+    house.engine.govern(Starting(house))
+    assert scrape(house).value("naiad_server_ready") == 0
+    assert scrape(house).value("naiad_server_ready") == 1
+
+
 def test_states_are_told_while_nothing_is_served_yet(house: House) -> None:
     house.engine.govern(Histories())
     assert scrape(house).value("naiad_model_state", model="m", version="1", state="loading") == 1

@@ -64,13 +64,14 @@ class Metrics:
 
     def _blocks(self) -> Iterable[Block]:
         engine = self._engine
+        ready = engine.ready()  # before the versions: a scrape that says ready has all that the server was ready with
         failures, unserved = version_metrics.unserved(engine.unserved)
         for family, lines in self._versions.blocks(engine.statistics("", None), self._gpu):
             yield family, [*unserved, *lines] if family == failures else lines
         yield from model_metrics.blocks(engine.histories())
         yield BYTES, [BYTES.sample("", self._budget.used)]
         yield BYTES_LIMIT, [BYTES_LIMIT.sample("", self._budget.limit)]
-        yield READY, [READY.sample("", int(engine.ready()))]
+        yield READY, [READY.sample("", int(ready))]
         yield BUILD, [BUILD.sample(_BUILD_LABELS, 1)]
         yield LOST, [LOST.sample("", self._lines_lost())]
         for source in self._sources:
