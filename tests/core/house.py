@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from threading import Event
 from time import monotonic_ns
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from naiad.core.budget import Budget, Counter
 from naiad.core.config import Device, Kind, ModelConfig
@@ -105,7 +105,7 @@ class House:
 
     def infer(self, wanted: InferRequest, caller: Caller | None = None) -> Caller:
         caller = caller or Caller()
-        caller.pending = self.engine.infer(wanted, caller)
+        caller.pending = cast(Pending, self.engine.infer(wanted, caller))
         return caller
 
 

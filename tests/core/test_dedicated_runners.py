@@ -162,7 +162,7 @@ def test_detaching_waits_for_the_run_that_goes_on() -> None:
     script, go_on = Script([place], Next(a_run(place))), Event()
     runners, version = DedicatedRunners(), cast("Version", script)
     runners.attach(version)
-    (runner,) = runners._groups[id(version)]
+    (runner,) = runners._groups[version].values()
 
     def work() -> None:
         assert go_on.wait(PATIENCE)

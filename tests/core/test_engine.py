@@ -9,8 +9,9 @@ from typing import NamedTuple
 import pytest
 
 from naiad.core.budget import Budget
-from naiad.core.engine import Engine, IndexEntry, ModelHistory, ModelMetadata, Models, Served
+from naiad.core.engine import Engine, IndexEntry, ModelMetadata, Models, Served
 from naiad.core.errors import Draining, FailureReason, InvalidArgument, NaiadError, NotFound, Rejected, Unavailable
+from naiad.core.history import ModelHistory, Standing
 from naiad.core.lifecycle import Phase
 from naiad.core.types import DataType, TensorSpec
 from naiad.core.version import Version
@@ -259,7 +260,7 @@ def test_the_index_and_the_histories_are_the_managers(hall: Hall) -> None:
         def histories(self) -> tuple[ModelHistory, ...]:
             return (history,)
 
-    history = ModelHistory("m", {1: Phase.LOADING}, {}, 0, 0, 0)
+    history = ModelHistory("m", {1: Standing(Phase.LOADING)})
     assert hall.engine.index(ready_only=True) == ()
     hall.engine.govern(Manager())
     assert hall.engine.index(ready_only=True) == (IndexEntry("m", "1", "READY", ""),)

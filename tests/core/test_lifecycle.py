@@ -8,9 +8,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from naiad.core.lifecycle import MOVES, WIRE_STATES, Action, IllegalMove, Phase, Record, Verb, next_actions
+from naiad.core.lifecycle import (
+    MOVES,
+    WIRE_STATES,
+    Action,
+    Coming,
+    Held,
+    IllegalMove,
+    Phase,
+    Record,
+    Verb,
+    next_actions,
+    retry_after,
+)
 
 LEGAL = {
+    ("waiting", "settled"),
     ("settled", "loading"),
     ("loading", "warming"),
     ("loading", "ready"),
@@ -32,13 +45,6 @@ LEGAL = {
     ("failed", "loading"),
     ("failed", "unloaded"),
 }
-LOADS = {Phase.SETTLED, Phase.UNLOADED}
-LIVES = {Phase.READY, Phase.STANDBY, Phase.RESTARTING}
-
-patient = settings(deadline=None)
-versions = st.integers(1, 5)
-wanted_versions = st.frozensets(versions)
-records = st.dictionaries(versions, st.sampled_from(Phase).map(lambda phase: Record(phase, 0.0)))
 
 
 @pytest.mark.parametrize(("start", "end"), list(product(Phase, Phase)), ids=lambda phase: phase.value)
@@ -66,84 +72,163 @@ def test_only_a_ready_version_serves(phase: Phase) -> None:
     assert record.serves == (phase is Phase.READY) == (record.wire_state == "READY")
 
 
+def held(serving: str | None = None, coming: str | None = None, *, retry_at: float | None = None) -> Held:
+    """What there is under a number; a coming one with an exclamation mark has failed."""
+    if coming is None:
+        return Held(serving)
+    return Held(serving, Coming(coming.rstrip("!"), coming.endswith("!"), retry_at))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "there", "verb"),
+    [
+        (None, held(), None),
+        ("a", held(), Verb.LOAD),
+        ("a", held("a"), None),
+        ("b", held("a"), Verb.LOAD),
+        ("b", held("a", "b"), None),
+        ("b", held("a", "b!"), None),
+        ("c", held("a", "b"), Verb.LOAD),
+        ("c", held("a", "b!"), Verb.LOAD),
+        ("a", held("a", "b"), Verb.DROP),
+        ("a", held("a", "b!"), Verb.DROP),
+        (None, held(None, "b"), Verb.DROP),
+        (None, held(None, "b!"), Verb.DROP),
+        ("b", held(None, "b!", retry_at=5.0), Verb.LOAD),
+        ("b", held("a", "b!", retry_at=5.0), Verb.LOAD),
+        ("b", held(None, "b!", retry_at=5.1), None),
+    ],
+)
+def test_what_is_to_be_done_about_what_is_coming(wanted: str | None, there: Held, verb: Verb | None) -> None:
+    wishes = {} if wanted is None else {1: wanted}
+    expected = [] if verb is None else [Action(verb, 1)]
+    assert next_actions(wishes, {1: there}, 5.0, waiting={9}) == expected
+
+
 def test_what_is_wanted_and_not_there_is_loaded_newest_first() -> None:
-    assert next_actions(frozenset({1, 3, 2}), {2: Record(Phase.UNLOADED, 0.0)}) == [
-        Action(Verb.LOAD, 3),
-        Action(Verb.LOAD, 2),
-        Action(Verb.LOAD, 1),
-    ]
+    loads = [Action(Verb.LOAD, version) for version in (3, 2, 1)]
+    assert next_actions({1: "a", 3: "c", 2: "b"}, {}, 0.0) == loads
 
 
-def test_a_failed_version_is_left_alone() -> None:
-    assert next_actions(frozenset({1}), {1: Record(Phase.FAILED, 0.0, "bad file")}) == []
-
-
-def test_the_old_version_serves_until_the_new_one_does() -> None:
-    old = Record(Phase.READY, 0.0)
-    for phase in set(Phase) - {Phase.READY}:
-        actions = next_actions(frozenset({2}), {1: old, 2: Record(phase, 0.0)})
-        assert Action(Verb.UNLOAD, 1) not in actions
-    assert next_actions(frozenset({2}), {1: old, 2: Record(Phase.READY, 0.0)}) == [Action(Verb.UNLOAD, 1)]
-
-
-@patient
-@given(wanted_versions, records)
-def test_a_serving_version_is_never_unloaded_while_no_wanted_one_serves(
-    wanted: frozenset[int], actual: dict[int, Record]
+@pytest.mark.parametrize(
+    ("wanted", "serving", "present", "unloaded"),
+    [
+        ({2: "b"}, {1: "a"}, {1, 2}, []),
+        ({2: "b"}, {1: "a", 2: "b"}, {1, 2}, [1]),
+        ({2: "b", 3: "c"}, {1: "a", 2: "b"}, {1, 2, 3}, []),
+        ({2: "b", 3: "c"}, {1: "a", 2: "b"}, {2, 3}, [1]),
+        ({2: "b", 3: "c"}, {0: "z", 1: "a", 2: "b", 3: "c"}, {0, 1, 2, 3}, [1, 0]),
+        ({2: "b"}, {1: "a"}, {2}, []),
+        ({}, {1: "a"}, {1}, []),
+        ({}, {1: "a"}, set(), [1]),
+    ],
+    ids=[
+        "its successor does not serve",
+        "its successor serves",
+        "one of two successors does not serve",
+        "it was removed and one of two successors serves",
+        "all that are wanted serve",
+        "it was removed and its successor does not serve",
+        "nothing is wanted, but it is there",
+        "nothing is wanted and nothing is there",
+    ],
+)
+def test_when_a_version_that_is_not_wanted_is_let_go(
+    wanted: dict[int, str], serving: dict[int, str], present: set[int], unloaded: list[int]
 ) -> None:
-    unloads = [action.version for action in next_actions(wanted, actual) if action.verb is Verb.UNLOAD]
-    if wanted and not any(version in actual and actual[version].serves for version in wanted):
-        assert unloads == []
+    actual = {number: held(identity) for number, identity in serving.items()}
+    actions = next_actions(wanted, actual, 0.0, present=present)
+    assert [action.version for action in actions if action.verb is Verb.UNLOAD] == unloaded
+
+
+def test_what_serves_stays_while_something_waits_to_settle() -> None:
+    assert next_actions({}, {1: held("a")}, 0.0, waiting={2}) == []
+
+
+@pytest.mark.parametrize(("failures", "seconds"), [(1, 5), (2, 10), (3, 20), (6, 160), (7, 300), (1000, 300)])
+def test_each_failure_doubles_the_time_to_the_next_try_up_to_five_minutes(failures: int, seconds: float) -> None:
+    assert retry_after(failures) == seconds
+
+
+versions = st.integers(1, 4)
+contents = st.sampled_from("abc")
+wishes = st.dictionaries(versions, contents)
+holdings = st.dictionaries(
+    versions,
+    st.builds(
+        Held,
+        st.none() | contents,
+        st.none() | st.builds(Coming, contents, st.booleans(), st.none() | st.floats(0, 10)),
+    ),
+)
+patient = settings(deadline=None)
+
+
+def acted(actions: list[Action], wanted: dict[int, str], actual: dict[int, Held]) -> dict[int, Held]:
+    """What there is once all actions have begun."""
+    actual = dict(actual)
+    for verb, version in actions:
+        there = actual.get(version, Held())
+        if verb is Verb.LOAD:
+            actual[version] = there._replace(coming=Coming(wanted[version]))
+        elif verb is Verb.DROP:
+            actual[version] = there._replace(coming=None)
+        else:
+            actual[version] = there._replace(serving=None)
+    return actual
 
 
 @patient
-@given(records)
-def test_when_nothing_is_wanted_all_that_lives_is_unloaded(actual: dict[int, Record]) -> None:
-    lives = sorted((v for v, record in actual.items() if record.phase in LIVES), reverse=True)
-    assert next_actions(frozenset(), actual) == [Action(Verb.UNLOAD, version) for version in lives]
-
-
-@patient
-@given(wanted_versions, records)
-def test_only_what_is_wanted_is_loaded_and_only_what_is_not_is_unloaded(
-    wanted: frozenset[int], actual: dict[int, Record]
+@given(wishes, holdings, st.frozensets(versions), st.frozensets(versions))
+def test_an_action_that_has_begun_is_not_asked_for_again(
+    wanted: dict[int, str], actual: dict[int, Held], waiting: frozenset[int], present: frozenset[int]
 ) -> None:
-    actions = next_actions(wanted, actual)
+    actions = next_actions(wanted, actual, 5.0, waiting=waiting, present=present)
     assert len(set(actions)) == len(actions)
-    loads = {action.version for action in actions if action.verb is Verb.LOAD}
-    unloads = {action.version for action in actions if action.verb is Verb.UNLOAD}
-    assert loads == {v for v in wanted if v not in actual or actual[v].phase in LOADS}
-    assert unloads <= {v for v, record in actual.items() if record.phase in LIVES} - wanted
-
-
-def acted(action: Action, actual: dict[int, Record]) -> dict[int, Record]:
-    """The records once an action has begun."""
-    before = actual.get(action.version, Record(Phase.SETTLED, 0.0))
-    return actual | {action.version: before.to(Phase.LOADING if action.verb is Verb.LOAD else Phase.DRAINING, 1.0)}
+    begun = acted(actions, wanted, actual)
+    assert next_actions(wanted, begun, 5.0, waiting=waiting, present=present) == []
 
 
 @patient
-@given(wanted_versions, records)
-def test_an_action_that_has_begun_is_not_asked_for_again(wanted: frozenset[int], actual: dict[int, Record]) -> None:
-    for action in next_actions(wanted, actual):
-        actual = acted(action, actual)
-    assert next_actions(wanted, actual) == []
-
-
-@settings(max_examples=200, deadline=None)
-@given(st.lists(st.frozensets(versions, min_size=1), min_size=1, max_size=5), st.data())
-def test_a_model_that_serves_goes_on_serving_whatever_is_wanted_and_whatever_fails(
-    wishes: list[frozenset[int]], data: st.DataObject
+@given(wishes, holdings, st.frozensets(versions), st.frozensets(versions))
+def test_what_is_wanted_is_never_unloaded_and_nothing_else_is_loaded(
+    wanted: dict[int, str], actual: dict[int, Held], waiting: frozenset[int], present: frozenset[int]
 ) -> None:
-    actual = {1: Record(Phase.READY, 0.0)}
-    for wanted in wishes:
-        for _ in range(3):
-            for action in next_actions(wanted, actual):
-                actual = acted(action, actual)
-            assert any(record.serves for record in actual.values())
-            for version, record in actual.items():
-                if record.phase is Phase.LOADING:
-                    end = data.draw(st.sampled_from([Phase.LOADING, Phase.READY, Phase.FAILED]))
-                    actual[version] = record if end is Phase.LOADING else record.to(end, 2.0)
-                elif record.phase is Phase.DRAINING:
-                    actual[version] = record.to(Phase.UNLOADED, 2.0)
+    actions = next_actions(wanted, actual, 5.0, waiting=waiting, present=present)
+    assert {version for verb, version in actions if verb is Verb.LOAD} <= wanted.keys()
+    assert not {version for verb, version in actions if verb is Verb.UNLOAD} & wanted.keys()
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.dictionaries(versions, contents, min_size=1), min_size=1, max_size=5), st.data())
+def test_a_model_that_serves_goes_on_serving_whatever_is_wanted_and_whatever_fails(
+    wanted_in_turn: list[dict[int, str]], data: st.DataObject
+) -> None:
+    actual = {1: Held("a")}
+    for wanted in wanted_in_turn:
+        for now in range(3):
+            actions = next_actions(wanted, actual, float(now), present=wanted)
+            actual = acted(actions, wanted, actual)
+            assert any(there.serving for there in actual.values())
+            for version, there in actual.items():
+                if there.coming is not None and not there.coming.failed:
+                    end = data.draw(st.sampled_from(["loading", "ready", "failed"]))
+                    if end == "ready":
+                        actual[version] = Held(there.coming.identity)
+                    elif end == "failed":
+                        actual[version] = there._replace(coming=Coming(there.coming.identity, True, now + 1.0))
+
+
+@patient
+@given(wishes, holdings)
+def test_what_loads_well_ends_in_exactly_what_is_wanted(wanted: dict[int, str], actual: dict[int, Held]) -> None:
+    for _ in range(4):
+        actual = acted(next_actions(wanted, actual, 100.0, present=wanted), wanted, actual)
+        actual = {
+            version: Held(there.coming.identity) if there.coming and not there.coming.failed else there
+            for version, there in actual.items()
+        }
+    stuck = {v for v, there in actual.items() if there.coming and there.coming.retry_at is None and v in wanted}
+    serving = {version: there.serving for version, there in actual.items() if there.serving is not None}
+    if not stuck:
+        assert serving == wanted

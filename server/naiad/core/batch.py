@@ -6,7 +6,7 @@ views. A `reshape` of the config is applied in between: clients see `dims`, the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import accumulate
 
 import numpy as np
@@ -42,6 +42,16 @@ class Shaper:
             shape = first.key.shapes[i] or ()
             inputs[tensor.name] = self._tensor(tensor, array, (starts[-1], *shape) if self._batching else shape)
         return Batch(inputs, starts, [entry.plan.parameters for entry in entries])
+
+    def batch_of(self, arrays: Mapping[str, tuple[Shape, Array]]) -> Batch:
+        """A batch of one request: by input its shape as clients see it, batch dimension included, and its data."""
+        inputs = {
+            tensor.name: self._tensor(tensor, arrays[tensor.name][1], arrays[tensor.name][0])
+            for tensor in self._inputs
+            if tensor.name in arrays
+        }
+        rows = next((shape[0] for shape, _ in arrays.values() if shape), 1) if self._batching else 1
+        return Batch(inputs, [0, rows], [{}])
 
     @staticmethod
     def _join(entries: Sequence[Pending], i: int) -> Array:

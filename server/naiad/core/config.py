@@ -73,6 +73,35 @@ class DynamicBatching:
     queue_policy: QueuePolicy = QueuePolicy()
 
 
+class Source(Enum):
+    """Where the data of a warm-up's input come from."""
+
+    ZERO = "zero_data"
+    RANDOM = "random_data"
+    FILE = "input_data_file"
+
+
+@dataclass(frozen=True, slots=True)
+class WarmupInput:
+    """`dims` are whole, but for the batch dimension. file: in the model's directory `warmup`, with Source.FILE."""
+
+    name: str
+    datatype: DataType
+    dims: Shape
+    source: Source
+    file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Warmup:
+    """A request to run `count` times before a version serves."""
+
+    name: str
+    batch_size: int
+    inputs: tuple[WarmupInput, ...]
+    count: int = 1
+
+
 @dataclass(frozen=True, slots=True)
 class VersionPolicy:
     """Which version directories are served: the `latest` n, or the `specific` ones, or (neither) all."""
@@ -120,6 +149,7 @@ class ModelConfig:
     parameters: Mapping[str, str] = field(default_factory=lambda: _NONE)
     graph_optimization_level: int | None = None
     accelerators: tuple[str, ...] = ()
+    warmups: tuple[Warmup, ...] = ()
     message: bytes = field(default=b"", repr=False)
 
     @property

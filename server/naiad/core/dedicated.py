@@ -18,17 +18,20 @@ class DedicatedRunners:
     """One thread for each instance of the versions attached: for what must run on a thread of its own."""
 
     def __init__(self) -> None:
-        self._groups: dict[int, list[_Dedicated]] = {}
+        self._groups: dict[Version, dict[Instance, _Dedicated]] = {}
 
     def attach(self, version: Version) -> None:
-        self._groups[id(version)] = [_Dedicated(version, instance, self.list) for instance in version.instances]
+        before = self._groups.get(version, {})
+        self._groups[version] = {i: before.get(i) or _Dedicated(version, i, self.list) for i in version.instances}
+        for instance in before.keys() - self._groups[version].keys():
+            before[instance].leave()
 
     def detach(self, version: Version) -> None:
-        for runner in self._groups.pop(id(version)):
+        for runner in self._groups.pop(version).values():
             runner.stop()
 
     def list(self, version: Version) -> None:
-        for runner in self._groups.get(id(version), ()):
+        for runner in self._groups.get(version, {}).values():
             runner.kick()
 
 
@@ -43,9 +46,13 @@ class _Dedicated:
         self._thread = Thread(target=self._work, name=f"naiad-runner-{instance.name}", daemon=True)
         self._thread.start()
 
-    def stop(self) -> None:
+    def leave(self) -> None:
+        """End when its run has; nobody waits for that."""
         self._stopping = True
         self._waiter.kick()
+
+    def stop(self) -> None:
+        self.leave()
         self._thread.join()
 
     def _work(self) -> None:

@@ -15,12 +15,13 @@ from typing import NamedTuple, Protocol
 from naiad.core import accounts
 from naiad.core.config import ModelConfig
 from naiad.core.errors import Draining, FailureReason, InvalidArgument, NaiadError, NotFound, Unavailable
-from naiad.core.lifecycle import Phase
+from naiad.core.history import ModelHistory
 from naiad.core.observer import Observer
-from naiad.core.pending import Pending, Responder
+from naiad.core.pending import Responder
 from naiad.core.statistics import VersionStatistics
-from naiad.core.types import InferRequest, Signature, TensorSpec
+from naiad.core.types import InferRequest, TensorSpec
 from naiad.core.version import Version
+from naiad.core.waiting import Cancellable, WaitingRoom
 
 
 class IndexEntry(NamedTuple):
@@ -42,22 +43,6 @@ class ModelMetadata(NamedTuple):
     outputs: tuple[TensorSpec, ...]
 
 
-class ModelHistory(NamedTuple):
-    """What has become of a model's versions since the server started.
-
-    phases: how each version stands. load_seconds: how long the last load of each took that was loaded.
-    loads, load_failures: of all versions. swaps: how often requests without a version went to another one than before,
-    not counting the first pass of loading.
-    """
-
-    name: str
-    phases: Mapping[int, Phase]
-    load_seconds: Mapping[int, float]
-    loads: int
-    load_failures: int
-    swaps: int
-
-
 class Control(Protocol):
     """What decides which versions exist."""
 
@@ -66,13 +51,36 @@ class Control(Protocol):
     def histories(self) -> tuple[ModelHistory, ...]: ...
 
 
+class Overrides(NamedTuple):
+    """What a load takes instead of what the repository has: the config, as JSON, and files, by VERSION/NAME."""
+
+    config: str = ""
+    files: Mapping[str, bytes | memoryview] = MappingProxyType({})
+
+
+Done = Callable[[NaiadError | None], None]
+"""Hears once, on any thread, that a command was carried out, or why not; must only enqueue."""
+
+
+class Commander(Protocol):
+    """What loads and unloads models when clients ask for it. Any thread; nothing here blocks."""
+
+    def load(self, name: str, overrides: Overrides, done: Done) -> None: ...
+
+    def unload(self, name: str, done: Done) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Served:
-    """One model of the map: the versions that serve, and the numbers of those that are known but do not."""
+    """One model of the map: the versions that serve, and the numbers of those that are known but do not.
+
+    room: where requests wait for a version, while none is there for them.
+    """
 
     ready: Mapping[int, Version]
     latest: Version | None
     known: frozenset[int] = frozenset()
+    room: WaitingRoom | None = None
 
     def of(self, number: int | None) -> Version | None:
         """The version of that number, or the latest for None, if it serves."""
@@ -90,6 +98,7 @@ class Engine:
         self._models: Models = MappingProxyType({})
         self._published = False
         self._control: Control | None = None
+        self._commander: Commander | None = None
         self._ready = False
         self._retired = False
         self._stopping = False
@@ -99,18 +108,21 @@ class Engine:
 
     # Requests.
 
-    def infer(self, request: InferRequest, responder: Responder) -> Pending:
+    def infer(self, request: InferRequest, responder: Responder) -> Cancellable:
         """Queue a request. Raises what is wrong with it; after that only `responder` speaks, exactly once."""
-        version = None
+        to: Version | WaitingRoom | None = None
         try:
-            version = self._find(request.signature)
-            try:
-                return version.submit(request, responder)
-            except Draining:
-                version = self._find(request.signature)
-                return version.submit(request, responder)
+            signature = request.signature
+            to = self._find(signature.model, signature.version)
+            while True:
+                try:
+                    return to.submit(request, responder)
+                except Draining:
+                    before, to = to, self._find(signature.model, signature.version)
+                    if to is before:
+                        raise
         except NaiadError as error:
-            self._count(error, version, request)
+            self._count(error, to if isinstance(to, Version) else None, request)
             raise
 
     def refused(self, error: NaiadError, request: InferRequest) -> None:
@@ -131,14 +143,20 @@ class Engine:
         if self._observer is not None:
             self._observer.answered([accounts.refused(error, request, None)])
 
-    def _find(self, signature: Signature) -> Version:
-        served = self._models.get(signature.model)
-        version = None if served is None or self._stopping else served.of(signature.version)
-        return version or self._lookup(signature.model, signature.version)[1]
+    def _find(self, name: str, number: int | None) -> Version | WaitingRoom:
+        """What takes requests for a version, or for the latest one, now."""
+        served = self._models.get(name)
+        if served is not None and not self._stopping:
+            version = served.of(number)
+            if version is not None:
+                return version
+            if served.room is not None and served.room.takes(number):
+                return served.room
+        return self._lookup(name, number)[1]
 
     def lookup(self, name: str, version: int | None) -> None:
         """Raise what `infer` would raise for a model that is not there."""
-        self._lookup(name, version)
+        self._find(name, version)
 
     def _lookup(self, name: str, number: int | None) -> tuple[Served, Version]:
         if self._stopping:
@@ -208,6 +226,10 @@ class Engine:
             raise InvalidArgument(f"requested model version is not available for model '{name}'")
         return (served.ready[version].statistics(),)
 
+    def serving(self) -> Mapping[str, Mapping[int, Version]]:
+        """The versions that serve now, by model and number; to look at, and not to keep."""
+        return {name: served.ready for name, served in self._models.items()}
+
     def index(self, ready_only: bool) -> tuple[IndexEntry, ...]:
         """Every model of the repositories with its versions' states."""
         return () if self._control is None else self._control.index(ready_only)
@@ -215,6 +237,23 @@ class Engine:
     def histories(self) -> tuple[ModelHistory, ...]:
         """What has become of every model, by name."""
         return () if self._control is None else self._control.histories()
+
+    # Commands.
+
+    def load(self, name: str, overrides: Overrides, done: Done) -> None:
+        """Load a model, or load it anew; it is served as before until that is done."""
+        self._commanded().load(name, overrides, done)
+
+    def unload(self, name: str, done: Done) -> None:
+        """Serve a model no longer. What is not loaded, or not known, is done at once."""
+        self._commanded().unload(name, done)
+
+    def _commanded(self) -> Commander:
+        if self._stopping or self._retired:
+            raise Unavailable("Server exiting")
+        if self._commander is None:
+            raise Unavailable("explicit model load / unload is not allowed if polling is enabled")
+        return self._commander
 
     def subscribe(self, listener: Callable[[], None]) -> Callable[[], None]:
         """Have `listener` called after every change of readiness, from any thread; it must only enqueue.
@@ -239,6 +278,10 @@ class Engine:
     def govern(self, control: Control) -> None:
         """Say who decides what is served; once, before anything is published."""
         self._control = control
+
+    def obey(self, commander: Commander) -> None:
+        """Say who loads models by command; where nobody does, that is refused."""
+        self._commander = commander
 
     def publish(self, models: Models, ready: bool) -> None:
         """Replace the map in one step; `ready` once the first pass of loading has ended."""

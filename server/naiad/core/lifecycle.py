@@ -5,19 +5,22 @@
            +----------+-> FAILED <+       |  +-- RESTARTING (its worker died)
                                           +-> STANDBY (kept for a rollback)
 
-What the repository wants is stated; `next_actions` compares it with what is. A version that serves is only let
-go when one that is wanted serves, or when nothing is wanted any more.
+WAITING is what has been seen on the disk and is not to be loaded yet. Under one number at most one generation of
+content serves, and at most one is coming. What the repository wants is stated; `next_actions` compares it with what
+is. A version that serves is let go when all that are wanted serve; one that was removed, when any of them does; and
+when nothing of the model is there any more.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import NamedTuple
 
 
 class Phase(Enum):
+    WAITING = "waiting"
     SETTLED = "settled"
     LOADING = "loading"
     WARMING = "warming"
@@ -30,6 +33,7 @@ class Phase(Enum):
 
 
 MOVES: Mapping[Phase, frozenset[Phase]] = {
+    Phase.WAITING: frozenset({Phase.SETTLED}),
     Phase.SETTLED: frozenset({Phase.LOADING}),
     Phase.LOADING: frozenset({Phase.WARMING, Phase.READY, Phase.FAILED}),
     Phase.WARMING: frozenset({Phase.READY, Phase.FAILED}),
@@ -42,6 +46,7 @@ MOVES: Mapping[Phase, frozenset[Phase]] = {
 }
 
 WIRE_STATES: Mapping[Phase, str] = {
+    Phase.WAITING: "UNAVAILABLE",
     Phase.SETTLED: "LOADING",
     Phase.LOADING: "LOADING",
     Phase.WARMING: "LOADING",
@@ -54,6 +59,10 @@ WIRE_STATES: Mapping[Phase, str] = {
 }
 """The protocol's states, coarser than ours."""
 
+FIRST_RETRY = 5.0
+LONGEST_RETRY = 300.0
+"""Seconds from a failure to the next try: each wait is twice the one before."""
+
 
 class IllegalMove(RuntimeError):
     """A version was told to move where it cannot go: a mistake in the server."""
@@ -61,7 +70,7 @@ class IllegalMove(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """Where one version stands. `since` is in `time.monotonic` seconds; `reason` explains FAILED and UNLOADED."""
+    """Where one generation stands. `since` is in `time.monotonic` seconds; `reason` explains FAILED and UNLOADED."""
 
     phase: Phase
     since: float
@@ -82,8 +91,26 @@ class Record:
         return self.phase is Phase.READY
 
 
+class Coming(NamedTuple):
+    """Content that is not there yet. `retry_at`: when one that failed may be tried again; None while it has not."""
+
+    identity: str
+    failed: bool = False
+    retry_at: float | None = None
+
+
+class Held(NamedTuple):
+    """What there is under one number: the identity of what serves, and what is to take its place."""
+
+    serving: str | None = None
+    coming: Coming | None = None
+
+
 class Verb(Enum):
     LOAD = "load"
+    """Begin to load what is wanted; whatever else was coming under the number is outdated."""
+    DROP = "drop"
+    """Give up what is coming: it is not wanted any more."""
     UNLOAD = "unload"
 
 
@@ -92,22 +119,49 @@ class Action(NamedTuple):
     version: int
 
 
-_LOADABLE = frozenset({Phase.SETTLED, Phase.UNLOADED})
-_UNLOADABLE = frozenset({Phase.READY, Phase.STANDBY, Phase.RESTARTING})
-
-
-def next_actions(wanted: frozenset[int], actual: Mapping[int, Record]) -> list[Action]:
+def next_actions(
+    wanted: Mapping[int, str],
+    actual: Mapping[int, Held],
+    now: float,
+    *,
+    waiting: Collection[int] = (),
+    present: Collection[int] = (),
+) -> list[Action]:
     """What to do now, newest version first; empty when all is as wanted or must be waited for.
 
-    FAILED versions are left alone: trying again is decided where the reason and the files are known.
+    wanted: the identity of each version that is to serve. waiting: versions that may come to be wanted. present: those
+    that have not been removed.
     """
-    loads = [
-        Action(Verb.LOAD, version)
-        for version in sorted(wanted, reverse=True)
-        if version not in actual or actual[version].phase in _LOADABLE
+    actions = [
+        action
+        for version in sorted({*wanted, *actual}, reverse=True)
+        if (action := _about_coming(version, wanted.get(version), actual.get(version, Held()), now))
     ]
-    unwanted = [v for v, record in actual.items() if v not in wanted and record.phase in _UNLOADABLE]
-    replaced = not wanted or any(v in actual and actual[v].serves for v in wanted)
-    if not replaced:
-        return loads
-    return loads + [Action(Verb.UNLOAD, version) for version in sorted(unwanted, reverse=True)]
+    serving = {version for version, held in actual.items() if held.serving is not None}
+    unwanted = sorted(serving - wanted.keys(), reverse=True)
+    actions += [Action(Verb.UNLOAD, version) for version in unwanted if _may_go(version, wanted, serving, present)]
+    if not wanted and not waiting and not present:
+        actions += [Action(Verb.UNLOAD, version) for version in unwanted]
+    return actions
+
+
+def _may_go(version: int, wanted: Collection[int], serving: Collection[int], present: Collection[int]) -> bool:
+    """Whether an unwanted version that serves is replaced; one that fails to load costs none that was not removed."""
+    replacing = [number in serving for number in wanted]
+    return any(replacing) and (all(replacing) or version not in present)
+
+
+def _about_coming(version: int, wanted: str | None, held: Held, now: float) -> Action | None:
+    coming = held.coming
+    if wanted is None or wanted == held.serving:
+        return None if coming is None else Action(Verb.DROP, version)
+    if coming is None or coming.identity != wanted:
+        return Action(Verb.LOAD, version)
+    if coming.failed and coming.retry_at is not None and coming.retry_at <= now:
+        return Action(Verb.LOAD, version)
+    return None
+
+
+def retry_after(failures: int) -> float:
+    """Seconds to wait after so many failures of the same content in a row, of which there is at least one."""
+    return min(FIRST_RETRY * 2.0 ** min(failures - 1, 16), LONGEST_RETRY)

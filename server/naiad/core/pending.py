@@ -53,6 +53,16 @@ CLOCKS_DIFFER_SECS = 0.02
 LATE = "Deadline Exceeded"
 
 
+def withdrawn(request: InferRequest) -> NaiadError:
+    """How a request ends that is taken back.
+
+    A client, or a wire, that does so around the deadline does so because of it.
+    """
+    deadline = request.deadline
+    late = deadline is not None and time.monotonic() > deadline - CLOCKS_DIFFER_SECS
+    return DeadlineExceeded(LATE) if late else Cancelled("")
+
+
 class Pending:
     """A request on its way through one version.
 
@@ -112,13 +122,8 @@ class Pending:
         self.request = self.request._replace(data=())
 
     def cancel(self) -> None:
-        """Take the request back: never executed if still queued, its result dropped if it runs. Any thread.
-
-        A client, or a wire, that does so around the deadline does so because of it.
-        """
-        deadline = self.request.deadline
-        late = deadline is not None and time.monotonic() > deadline - CLOCKS_DIFFER_SECS
-        self.version.end(self, DeadlineExceeded(LATE) if late else Cancelled(""))
+        """Take the request back: never executed if still queued, its result dropped if it runs. Any thread."""
+        self.version.end(self, withdrawn(self.request))
 
     def expire(self) -> None:
         """Give the request up because its time is over. Any thread."""

@@ -62,7 +62,8 @@ class RunnerPool:
         self._waiter = waiter
         self._timer = timer
         self._most = most or max(4, 2 * (os.cpu_count() or 1))
-        self._instances = 0
+        self._instances: dict[Version, int] = {}
+        self._all_instances = 0
         self._guard = allocate_lock()
         self._lead = allocate_lock()
         self._epoch = 0
@@ -96,11 +97,12 @@ class RunnerPool:
 
     def attach(self, version: Version) -> None:
         with self._guard:
-            self._instances += len(version.instances)
+            self._all_instances += len(version.instances) - self._instances.get(version, 0)
+            self._instances[version] = len(version.instances)
 
     def detach(self, version: Version) -> None:
         with self._guard:
-            self._instances -= len(version.instances)
+            self._all_instances -= self._instances.pop(version)
 
     def list(self, version: Source) -> None:
         """Have `version` looked at. Any thread, never blocks."""
@@ -114,7 +116,7 @@ class RunnerPool:
 
     def _limit(self) -> int:
         """How many threads there may be: one leads, the others run. The watchdog may add to them for a while."""
-        return min(self._most, max(self._instances, 1)) + 1
+        return min(self._most, max(self._all_instances, 1)) + 1
 
     # A thread's life.
 

@@ -54,6 +54,9 @@ class Strategy(Protocol):
     def abandoned(self, pendings: Sequence[Pending]) -> Sequence[tuple[Pending, Outcome]]:
         """Requests ended otherwise and were answered: nothing must wait for them. Gives what may be sent now."""
 
+    def resize(self, instances: Sequence[Instance], limit: int) -> Sequence[Instance]:
+        """Have other instances, and room for so many; gives those that are busy and leave when they are released."""
+
     def drain(self) -> Sequence[Pending]:
         """Take out all that is queued, as DONE."""
 
@@ -74,6 +77,7 @@ class Batcher:
     def __init__(self, config: ModelConfig, instances: Sequence[Instance], limit: int) -> None:
         self._queue: BatchQueue[Pending] = BatchQueue(config.max_batch_size, config.dynamic_batching, limit)
         self._limit = limit
+        self._instances = set(instances)
         self._free = list(instances)
         ordered = config.dynamic_batching is not None and config.dynamic_batching.preserve_ordering
         self._order = ArrivalOrder() if ordered else None
@@ -121,7 +125,15 @@ class Batcher:
         return instance
 
     def release(self, instance: Instance) -> None:
-        self._free.append(instance)
+        if instance in self._instances:
+            self._free.append(instance)
+
+    def resize(self, instances: Sequence[Instance], limit: int) -> Sequence[Instance]:
+        busy = self._instances.difference(self._free)
+        before, self._instances = self._instances, set(instances)
+        self._free = [i for i in self._free if i in self._instances] + [i for i in instances if i not in before]
+        self._limit = self._queue.limit = limit
+        return [instance for instance in busy if instance not in self._instances]
 
     def answered(self, outcomes: Sequence[tuple[Pending, Outcome]]) -> Sequence[tuple[Pending, Outcome]]:
         return outcomes if self._order is None else self._order.answered(outcomes)

@@ -39,7 +39,8 @@ class Runners(Protocol):
     def list(self, version: Version) -> None:
         """There may be something to take. Any thread, never blocks."""
 
-    def attach(self, version: Version) -> None: ...
+    def attach(self, version: Version) -> None:
+        """The version has other instances than before, or any at all. Not from a runner's thread."""
 
     def detach(self, version: Version) -> None:
         """The version has nothing left to run."""
@@ -94,7 +95,7 @@ class Version:
         self.instances = tuple(instances)
         self.average_ns: float | None = None
         """How long runs take, of late; the first one is slower than the others and does not count."""
-        self._gpus = tuple(sorted({i.device.id for i in self.instances if i.device.kind is Kind.GPU}))
+        self._gpus = _gpus(self.instances)
         self._strategy = strategy
         self._runners, self._timer, self._budget, observer = shared
         self._shaper = Shaper(config)
@@ -103,7 +104,8 @@ class Version:
         self._plans: dict[Signature, Plan] = {}
         self._keys = Keys()
         self._open = True
-        self._alive = len(self.instances)
+        self._lost: set[Instance] = set()
+        self._retiring: dict[Instance, Callable[[], None]] = {}
         self._warm = False
         self._leases = 0
         self._listed = False
@@ -227,17 +229,43 @@ class Version:
         self._warm = True
         with self._lock:
             if lost:
-                self._alive -= 1
-                self._open = self._open and self._alive > 0
+                self._lost.add(run.instance)
+                self._open = self._open and self._alive
             else:
                 self._strategy.release(run.instance)
+            retired = self._retiring.pop(run.instance, None)
             self._leases -= len(run.entries)
             again = self._list(now_ns)
             idle = self._idle()
         self._let_go(run.entries)
+        if retired is not None:
+            retired()
         if lost and not self._alive:
             self.abort(Unavailable(f"model '{self.config.name}' version {self.number} has lost every instance"))
         return again, idle
+
+    @property
+    def _alive(self) -> bool:
+        return not self._lost.issuperset(self.instances)
+
+    def resize(
+        self, config: ModelConfig, instances: Sequence[Instance], limit: int, retired: Callable[[], None]
+    ) -> None:
+        """Serve with other instances from now on, and with the config that says so; limit: of the queue.
+
+        `retired` is called once, from any thread, when no instance that is none any more runs. One thread at a time
+        calls this, not a runner's.
+        """
+        with self._lock:
+            self.config, self.instances = config, tuple(instances)
+            self._gpus = _gpus(self.instances)
+            busy = self._strategy.resize(self.instances, limit)
+            gone = _after(len(busy), retired)
+            self._retiring.update(dict.fromkeys(busy, gone))
+        self._runners.attach(self)
+        self._runners.list(self)
+        if not busy:
+            retired()
 
     # Requests end early.
 
@@ -374,6 +402,16 @@ class Version:
         """Requests that use the version."""
         return self._leases
 
+    @property
+    def queued(self) -> int:
+        """Requests that wait."""
+        return len(self._strategy)
+
+    @property
+    def queue_limit(self) -> int:
+        """The most requests that may wait."""
+        return self._strategy.limit
+
     def statistics(self) -> VersionStatistics:
         with self._lock:
             snapshot = self._accounts.read(len(self._strategy), self._strategy.limit)
@@ -388,6 +426,16 @@ def _claim(entries: Sequence[Pending], outcomes: Sequence[Outcome]) -> list[tupl
             pending.state = DONE
             claimed.append((pending, outcome))
     return claimed
+
+
+def _gpus(instances: Sequence[Instance]) -> tuple[int, ...]:
+    return tuple(sorted({i.device.id for i in instances if i.device.kind is Kind.GPU}))
+
+
+def _after(times: int, then: Callable[[], None]) -> Callable[[], None]:
+    """What calls `then` at the last of so many calls."""
+    left = iter(range(times - 1, -1, -1))
+    return lambda: None if next(left) else then()
 
 
 def _moved(average_ns: float | None, took_ns: int) -> float:
