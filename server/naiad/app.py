@@ -18,10 +18,12 @@ from rich.table import Table
 from rich.text import Text
 
 from naiad.core.budget import Budget
+from naiad.core.config import Device, Kind
 from naiad.core.dedicated import DedicatedRunners
 from naiad.core.engine import Engine, IndexEntry
 from naiad.core.runners import RunnerPool
 from naiad.core.timer import Timer
+from naiad.core.waiting import WaitingRoom
 from naiad.ending import LAST_WORDS_SECS, Ending, leave, thread_ended
 from naiad.frontends.grpc.service import GrpcService
 from naiad.frontends.grpc.transport import Tls, TransportSettings
@@ -35,12 +37,14 @@ from naiad.observability.exposition import CONTENT_TYPE
 from naiad.observability.logs import printable
 from naiad.observability.outlet import descriptor_of
 from naiad.repository.asked import Asked
-from naiad.repository.catalog import candidates
 from naiad.repository.check import inspect
+from naiad.repository.keeping import Keeper, Mode, Pace
 from naiad.repository.loaders import Loaders
 from naiad.repository.loading import Loader, Threads
 from naiad.repository.manager import Manager
 from naiad.repository.render import Detail, render
+from naiad.repository.rollback import Trust
+from naiad.repository.survey import Survey, Watch
 from naiad.settings import Settings
 from naiad.starting import (
     CannotStart,
@@ -84,19 +88,31 @@ class App:
             backends_with(settings.backend_options()),
             Threads(self._pool, DedicatedRunners(), self._timer, budget, self._access),
             settings.max_queue_size,
+            self._free,
         )
         self._manager = Manager(
             self._engine,
-            partial(candidates, settings.model_repository, loader, _asked(settings)),
             Loaders(
                 settings.model_load_thread_count,
                 self._timer,
                 settings.model_load_timeout_secs,
                 settings.model_load_retry_count,
             ),
+            partial(WaitingRoom, timer=self._timer, budget=budget, failed=self._engine.refused),
             strict=settings.strict_readiness,
+            retries=settings.model_control_mode == "poll",
+            trust=_trust(settings),
         )
-        self._grpc = GrpcService(self._engine, wired.transport, settings.id)
+        self._keeper = Keeper(
+            _survey(settings, loader),
+            self._manager,
+            Mode(settings.model_control_mode),
+            Pace(settings.repository_settle_secs, settings.repository_poll_secs),
+            code=settings.allow_code_upload,
+        )
+        if self._keeper.commands is not None:
+            self._engine.obey(self._keeper.commands)
+        self._grpc = GrpcService(self._engine, wired.transport, settings.id, settings.model_control_mode)
         self._http = HttpServer(
             health.application(self._engine),
             "naiad-http",
@@ -119,6 +135,14 @@ class App:
             self._listen(undo)
             undo.pop_all()
         self._manager.start()
+        self._keeper.start()
+
+    def _free(self, device: Device) -> int | None:
+        """Bytes of memory that are free where a version is to be loaded."""
+        if device.kind is Kind.CPU:
+            memory = cgroup.memory()
+            return max(0, memory.limit - memory.used)
+        return self._metrics.free(device.id) if self._metrics is not None else None
 
     def _listen(self, undo: ExitStack) -> None:
         settings = self._settings
@@ -152,6 +176,7 @@ class App:
         """
         self._engine.retire()
         self._manager.freeze()
+        self._keeper.stop()
         time.sleep(self._settings.shutdown_delay_secs)
         timeout = _exit_timeout(self._settings)
         end = time.monotonic() + timeout
@@ -209,6 +234,10 @@ class _MetricsServer:
         log.info("metrics on %s:%d", self._host, port)
         if self._gpus is not None:
             self._gpus.start()
+
+    def free(self, gpu: int) -> int | None:
+        """Bytes that are free on a GPU; None where that cannot be known."""
+        return None if self._gpus is None else self._gpus.free(gpu, os.environ)
 
     def stop(self) -> None:
         self._server.stop()
@@ -272,12 +301,23 @@ def check_repositories(settings: Settings, *, as_json: bool, detail: str) -> tup
 
 
 def _asked(settings: Settings) -> Asked:
-    everything = settings.model_control_mode == "none" or settings.load_model == ["*"]
+    everything = settings.model_control_mode != "explicit" or settings.load_model == ["*"]
     return Asked(
         models=None if everything else frozenset(settings.load_model),
         config_name=settings.model_config_name or "",
         complete=not settings.disable_auto_complete_config,
     )
+
+
+def _survey(settings: Settings, loader: Loader) -> Survey:
+    watch = Watch(settings.repository_settle_secs)
+    return Survey(settings.model_repository, loader, _asked(settings), watch, replace=settings.swap == "replace")
+
+
+def _trust(settings: Settings) -> Trust | None:
+    if settings.rollback_error_rate is None:
+        return None
+    return Trust(settings.rollback_error_rate, settings.rollback_window_secs)
 
 
 def _bad_grpc(settings: Settings) -> Iterator[str]:

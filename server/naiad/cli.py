@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -111,6 +112,31 @@ def check(
         raise _refuse("check", error) from None
     typer.echo(text)
     raise typer.Exit(0 if healthy else 1)
+
+
+@app.command(help="Show how a running server and its models stand. Exit code 1 says that it could not be asked.")
+def status(
+    address: Annotated[str, typer.Argument(help="HOST:PORT of its gRPC, or unix:PATH.")] = "127.0.0.1:8001",
+    *,
+    models: Annotated[
+        list[str], typer.Option("--model", metavar="NAME", help="Only this model. May be repeated.")
+    ] = [],  # noqa: B006 -- as above
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Go on, once a second, until Ctrl-C.")] = False,
+    authority: Annotated[
+        Path | None, typer.Option("--tls-root-cert", metavar="FILE", help="Ask over TLS; a PEM file of who signs.")
+    ] = None,
+) -> None:
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    from naiad.status import Target, Unreachable, show
+
+    try:
+        show(Target(address, authority), models, as_json=as_json, watch=watch)
+    except Unreachable as error:
+        typer.echo(f"naiad status: {error}", err=True)
+        raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        raise typer.Exit(0) from None
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -60,7 +60,7 @@ METADATA: tuple[Scenario, ...] = (
         "server.metadata",
         "who serves, and which extensions",
         server_metadata,
-        ok("naiad", "model_configuration", "parameters", "statistics"),
+        ok("naiad", *TRITON[3:5], "model_configuration", "parameters", "statistics"),
         ok(*TRITON),
         "the name is the server's own, and only extensions that work are named",
     ),

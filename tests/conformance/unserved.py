@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from tritonclient.grpc import service_pb2 as wire
 
@@ -14,14 +15,19 @@ from tests.conformance.target import Target
 SERVICE = "/inference.GRPCInferenceService"
 
 
-def calls(method: str, shows: str, message: Message, triton: Observation) -> Scenario:
-    """Return the scenario of a method that Naiad knows and does not serve yet; the lines are the answer's fields."""
+def served(method: str, shows: str, message: Message, expected: Observation) -> Scenario:
+    """Return the scenario of a method that both answer alike; the lines are the answer's fields."""
 
     def run(target: Target) -> Observation:
         return observe(lambda: sorted(field.name for field, _ in target.call(method, message).ListFields()))
 
+    return Scenario(f"method.{method}", shows, run, expected)
+
+
+def calls(method: str, shows: str, message: Message, triton: Observation) -> Scenario:
+    """Return the scenario of a method that Naiad knows and does not serve yet."""
     expected = refused("UNIMPLEMENTED", f"{method} is not implemented yet by this server")
-    return Scenario(f"method.{method}", shows, run, expected, triton, NOT_YET)
+    return replace(served(method, shows, message, expected), triton=triton, why=NOT_YET)
 
 
 def raw(
@@ -75,8 +81,8 @@ UNLOAD = wire.RepositoryModelUnloadRequest(model_name="simple")
 REGION = wire.SystemSharedMemoryRegisterRequest(name="region", key="/region-that-is-not-there", byte_size=64)
 
 METHODS: tuple[Scenario, ...] = (
-    calls("RepositoryModelLoad", "load a model", LOAD, NO_CONTROL),
-    calls("RepositoryModelUnload", "unload a model", UNLOAD, NO_CONTROL),
+    served("RepositoryModelLoad", "load a model of a server that needs no telling", LOAD, NO_CONTROL),
+    served("RepositoryModelUnload", "unload a model of a server that needs no telling", UNLOAD, NO_CONTROL),
     calls("SystemSharedMemoryStatus", "list shared memory", wire.SystemSharedMemoryStatusRequest(), ok()),
     calls(
         "SystemSharedMemoryRegister",

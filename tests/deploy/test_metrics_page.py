@@ -7,9 +7,11 @@ from typing import NamedTuple
 import httpx
 
 from naiad.core.errors import FailureReason
+from naiad.core.histogram import Histogram
+from naiad.core.history import LIFE_NS, Coming, ModelHistory, Standing
 from naiad.core.lifecycle import Phase
-from naiad.observability import gpus
-from naiad.observability.exposition import Family
+from naiad.observability import gpus, model_metrics
+from naiad.observability.exposition import Family, text
 from tests.deploy.rules import rules
 from tests.docs.pages import DOCS
 from tests.e2e.server import PATIENCE, Server
@@ -22,6 +24,7 @@ TYPE = re.compile(r"^# TYPE (\S+) (\S+)$", re.MULTILINE)
 SAMPLE = re.compile(r"^(\w+?)(?:_bucket|_sum|_count)?(?:\{(.*)\})? \S+$", re.MULTILINE)
 LABEL = re.compile(r'(\w+)="')
 OF_HISTOGRAMS = {"le"}
+READY = Standing(Phase.READY)
 
 
 class Described(NamedTuple):
@@ -38,9 +41,9 @@ def section(title: str) -> str:
     return dict(zip(parts[::2], parts[1::2], strict=True))[title]
 
 
-def described(text: str) -> list[Described]:
+def described(page: str) -> list[Described]:
     """The families of the tables in a text."""
-    return [Described(name, kind, frozenset(re.findall(r"\w+", labels))) for name, kind, labels in ROW.findall(text)]
+    return [Described(name, kind, frozenset(re.findall(r"\w+", labels))) for name, kind, labels in ROW.findall(page)]
 
 
 def told(exposition: str) -> Iterator[Described]:
@@ -59,8 +62,16 @@ def told(exposition: str) -> Iterator[Described]:
 
 def test_the_page_has_every_family_of_the_server_once_with_its_type_and_labels(served: Server) -> None:
     exposition = httpx.get(f"http://{served.metrics}/metrics", timeout=PATIENCE).text
-    page = sorted(described(PAGE.read_text().replace(section("GPUs"), "")))
-    assert page == sorted(told(exposition))
+    rest = PAGE.read_text().replace(section("GPUs"), "").replace(section("Changes"), "")
+    assert sorted(described(rest)) == sorted(told(exposition))
+
+
+def test_the_page_has_every_family_of_models_that_change() -> None:
+    at = 1700000000.0
+    coming = Coming(Phase.FAILED, "b", at, retry_at=at)
+    history = ModelHistory("m", {1: Standing(Phase.READY, coming=coming)}, drain_ns=Histogram(LIFE_NS, (1,) * 9, 9))
+    changing, calm = (set(told(text(model_metrics.blocks([of])))) for of in (history, ModelHistory("m", {1: READY})))
+    assert set(described(section("Changes"))) == changing - calm
 
 
 def test_the_page_has_every_family_of_gpus() -> None:

@@ -48,6 +48,8 @@ SENSIBLE: dict[str, Any] = {
     "output.dims": [6],
     "output.reshape": {"shape": [60]},
     "output.reshape.shape": [12, 5],
+    "model_warmup.inputs": {**TENSOR, "input_data_file": "x.raw"},
+    "model_warmup.inputs.dims": [6],
 }
 """What to set where anything else would be a mistake, or no change."""
 

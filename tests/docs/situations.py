@@ -41,7 +41,6 @@ def starts(directory: Path) -> list[str]:
             *_start(),
             *_start(f"--model-repository={directory / 'nowhere'}"),
             *_start(f"--model-repository={directory}", "--grpc-prot=8001"),
-            *_start(f"--model-repository={directory}", "--model-control-mode=poll"),
         ]
         return [*(line.replace(str(port), "8001") for line in lines), *_starts_over_tls(directory)]
 
@@ -137,7 +136,7 @@ def _input(
 
 
 def _unserved(server: Server) -> list[str]:
-    call = server.stub.RepositoryModelLoad.future(service_pb2.RepositoryModelLoadRequest(model_name="digits"))
+    call = server.stub.TraceSetting.future(service_pb2.TraceSettingRequest())
     stream = server.stub.ModelStreamInfer(iter([service_pb2.ModelInferRequest(model_name="digits")]), timeout=PATIENCE)
     try:
         list(stream)

@@ -17,7 +17,7 @@ from naiad.frontends.http.limits import DEFAULT as HTTP
 from naiad.observability.access import LINES
 from naiad.repository.loading import BATCHES_QUEUED, LEAST_QUEUE
 from naiad.repository.pbtxt import MAX_BYTES
-from naiad.repository.scan import MAX_DEPTH, MAX_FILES
+from naiad.repository.walking import MAX_DEPTH, MAX_FILES
 from naiad.settings import Settings
 from tests.docs.pages import DOCS, PAGES, of_language
 from tests.e2e.server import PATIENCE, SERVING, Server

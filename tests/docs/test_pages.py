@@ -18,7 +18,7 @@ from tests.e2e.server import PATIENCE, Server, command
 FLAG = re.compile(r"--[a-z][a-z0-9-]*")
 METRIC = re.compile(r"(?<!:)\b(?:naiad|nv|process)_[a-z_]*[a-z]\b(?!:)")
 TYPE = re.compile(r"^# TYPE (\S+)", re.MULTILINE)
-ELSEWHERE = re.compile(r"nv_gpu_|nv_energy_|nv_inference_first_response_")
+ELSEWHERE = re.compile(r"nv_gpu_|nv_energy_|nv_inference_first_response_|naiad_model_(coming|drain_seconds|next_load)")
 """What only a machine with a GPU, or a server that was asked for them, serves."""
 PART = re.compile(r"_(bucket|sum|count)$")
 VARIABLE = re.compile(r"\bNAIAD_[A-Z_]+\b")

@@ -32,6 +32,7 @@ def identity(
     ]
     if delay_ms:
         config.append(f'parameters {{ key: "execute_delay_ms" value: {{ string_value: "{delay_ms}" }} }}')
+        config.append('parameters { key: "warmup" value: { string_value: "none" } }')
     (directory / name / "config.pbtxt").write_text("\n".join([*config, ""]))
     return directory
 

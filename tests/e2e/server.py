@@ -55,7 +55,7 @@ class Server:
         output: Path | None = None,
     ) -> None:
         roots = [f"--model-repository={repository}" for repository in repositories]
-        ports = ["--grpc-port=0", "--http-port=0", "--metrics-port=0"]
+        ports = ["--repository-settle-secs=0", "--grpc-port=0", "--http-port=0", "--metrics-port=0"]
         self._command = command("serve", *roots, *ports, *flags)
         self._directory = directory
         self._until_ready = until_ready
@@ -115,6 +115,10 @@ class Server:
     def metrics(self) -> str:
         """Where it serves its metrics, as HOST:PORT."""
         return self.line(METRICS).group(1)
+
+    def load(self, name: str) -> None:
+        """Have a model loaded, and wait for that."""
+        self.stub.RepositoryModelLoad(service_pb2.RepositoryModelLoadRequest(model_name=name), timeout=PATIENCE)
 
     @property
     def stub(self) -> Any:

@@ -44,6 +44,8 @@ OF_ITS_LIFE = {
 OTHERS = {
     "naiad_model_loads_total": "counter",
     "naiad_model_swaps_total": "counter",
+    "naiad_model_rollbacks_total": "counter",
+    "naiad_model_load_seconds": "histogram",
     "naiad_bytes_in_flight": "gauge",
     "naiad_bytes_in_flight_limit": "gauge",
     "naiad_server_ready": "gauge",

@@ -52,7 +52,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
         check=False,
     )
     report = json.loads(done.stdout)
-    with Server(root, shared) as server:
+    with Server(root, shared, flags=["--model-control-mode=none"]) as server:
         index = server.stub.RepositoryIndex(service_pb2.RepositoryIndexRequest(), timeout=PATIENCE).models
     return Site(
         root=root,

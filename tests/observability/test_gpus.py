@@ -114,6 +114,16 @@ def test_each_gpu_tells_what_it_has() -> None:
     assert len(found.labels("nv_gpu_power_usage")) == 1
 
 
+def test_what_is_free_is_told_of_the_gpu_that_frameworks_mean() -> None:
+    nvml = Nvml()
+    gpus = Gpus(nvml, 2.0)
+    assert [gpus.free(ordinal, {}) for ordinal in (0, 1, 2)] == [1, 1, None]
+    nvml.lost = {0}
+    assert gpus.free(0, {}) is None
+    assert gpus.free(0, {"CUDA_VISIBLE_DEVICES": "1"}) == 1
+    assert gpus.free(0, {"CUDA_VISIBLE_DEVICES": "GPU-nobody"}) is None
+
+
 def test_a_library_that_lacks_a_function_tells_the_rest() -> None:
     class Older(Nvml):
         @property

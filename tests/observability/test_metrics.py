@@ -10,8 +10,9 @@ import pytest
 
 from naiad import __version__
 from naiad.core.config import Device, Kind
-from naiad.core.engine import Engine, IndexEntry, ModelHistory
+from naiad.core.engine import Engine, IndexEntry
 from naiad.core.errors import NaiadError
+from naiad.core.history import ModelHistory, Standing
 from naiad.core.instance import Instance
 from naiad.core.lifecycle import Phase
 from naiad.observability.exposition import Family
@@ -38,7 +39,7 @@ class Histories:
         return ()
 
     def histories(self) -> tuple[ModelHistory, ...]:
-        return (ModelHistory("m", {1: Phase.LOADING}, {}, 0, 0, 0),)
+        return (ModelHistory("m", {1: Standing(Phase.LOADING)}),)
 
 
 def test_a_server_without_models_tells_what_it_is(house: House) -> None:

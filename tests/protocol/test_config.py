@@ -220,7 +220,6 @@ IGNORED = [
     ('instance_group { host_policy: "p" }', "instance_group[0].host_policy"),
     ("dynamic_batching { default_priority_level: 1 }", "dynamic_batching.default_priority_level"),
     ('metric_tags { key: "k" value: "v" }', "metric_tags"),
-    ('model_warmup { name: "w" }', "model_warmup"),
     ("response_cache { enable: true }", "response_cache.enable"),
     ("model_metrics { }", "model_metrics"),
 ]  # fmt: skip

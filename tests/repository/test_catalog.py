@@ -13,11 +13,12 @@ from naiad.core.runners import RunnerPool
 from naiad.core.timer import Timer
 from naiad.core.waiter import ConditionWaiter
 from naiad.repository import catalog, scan
-from naiad.repository.asked import NOT_ASKED, Asked
+from naiad.repository.asked import Asked
 from naiad.repository.loading import Backends, Loader, Threads
-from naiad.repository.manager import Candidate
 from naiad.repository.reading import ModelReading, read
 from naiad.repository.snapshot import ModelSnapshot
+from naiad.repository.survey import Survey, Watch
+from naiad.repository.wanted import Candidate
 from tests.repository.files import lay
 
 CONFIG = 'backend: "identity"'
@@ -36,7 +37,8 @@ def repository(tmp_path: Path) -> Path:
 
 
 def candidates(root: Path, loader: Loader, asked: Asked | None = None) -> dict[str, Candidate]:
-    return {candidate.name: candidate for candidate in catalog.candidates([root], loader, asked or Asked())}
+    survey = Survey([root], loader, asked or Asked(), Watch(settle_secs=0))
+    return {candidate.name: candidate for candidate in survey.once()}
 
 
 def test_a_model_that_cannot_be_read_for_any_reason_is_a_candidate_with_that_problem(
@@ -49,7 +51,8 @@ def test_a_model_that_cannot_be_read_for_any_reason_is_a_candidate_with_that_pro
 
     monkeypatch.setattr(catalog, "read", fragile)
     found = candidates(repository, loader)
-    assert found["odd"] == Candidate("odd", {}, f"'{repository / 'odd'}' cannot be read: RecursionError: too deep")
+    problem = f"'{repository / 'odd'}' cannot be read: RecursionError: too deep"
+    assert found["odd"] == Candidate("odd", {}, problem, present=frozenset({1}))
     assert list(found["sound"].wanted) == [1]
     assert "reading model odd" in caplog.text
 
@@ -74,7 +77,7 @@ def test_a_version_deeper_than_any_model_is_that_version_s_problem(repository: P
     repository.joinpath("odd", "1", *["d"] * 40).mkdir(parents=True)
     found = candidates(repository, loader)
     assert "is deeper than 32 levels" in str(found["odd"].wanted[1])
-    assert callable(found["sound"].wanted[1])
+    assert callable(found["sound"].wanted[1].load)
 
 
 def test_warnings_go_to_the_log(repository: Path, loader: Loader, caplog: pytest.LogCaptureFixture) -> None:
@@ -92,7 +95,7 @@ def test_a_repository_that_is_gone_is_told(tmp_path: Path, loader: Loader, caplo
 
 def test_only_what_is_asked_for_is_loaded_and_the_rest_is_known(repository: Path, loader: Loader) -> None:
     found = candidates(repository, loader, Asked(models=frozenset({"sound"})))
-    assert found["odd"] == Candidate("odd", {}, idle=NOT_ASKED)
+    assert found["odd"] == Candidate("odd", {})
     assert list(found["sound"].wanted) == [1]
 
 

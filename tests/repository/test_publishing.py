@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 import pytest
 
-from naiad.core.engine import Engine, IndexEntry, ModelHistory, Served
-from naiad.core.lifecycle import Phase, Record
+from naiad.core.engine import Engine, IndexEntry, Served
+from naiad.core.history import Coming, Standing
+from naiad.core.lifecycle import Phase
 from naiad.core.version import Version
 from naiad.repository.publishing import Publisher
 from tests.core.house import ByHand
@@ -32,8 +33,8 @@ def listener() -> Listener:
     return Listener()
 
 
-def records(**phases: Phase) -> Mapping[int, Record]:
-    return {int(number.removeprefix("v")): Record(phase, 0.0, "why") for number, phase in phases.items()}
+def records(**phases: Phase) -> Mapping[int, Standing]:
+    return {int(number.removeprefix("v")): Standing(phase, reason="why") for number, phase in phases.items()}
 
 
 def test_the_index_is_by_name_and_version_and_shows_what_was_published(listener: Listener) -> None:
@@ -83,19 +84,72 @@ def version(number: int) -> Version:
     return ByHand(config(), [Scripted()], number=number).version
 
 
-def test_the_history_of_a_model_has_its_phases_loads_and_failures(listener: Listener) -> None:
+@pytest.mark.parametrize(
+    ("standing", "reason"),
+    [
+        (Standing(Phase.READY), ""),
+        (Standing(Phase.FAILED, reason="bad file"), "bad file"),
+        (Standing(Phase.FAILED, reason="bad file", retry_at=60), "bad file (tried again at 1970-01-01T00:01:00Z)"),
+        (
+            Standing(Phase.READY, coming=Coming(Phase.LOADING, "b", 0)),
+            "serves on while its newer files are loading",
+        ),
+        (
+            Standing(Phase.READY, coming=Coming(Phase.FAILED, "b", 0, "bad file", 61.5)),
+            "serves on while its newer files are failed: bad file (tried again at 1970-01-01T00:01:01Z)",
+        ),
+        (
+            Standing(Phase.READY, coming=Coming(Phase.WAITING, "", 0, "still changing")),
+            "serves on while its newer files are waiting: still changing",
+        ),
+    ],
+)
+def test_the_index_says_why_a_version_stands_as_it_does(listener: Listener, standing: Standing, reason: str) -> None:
+    listener.publisher.tell("m", {1: standing})
+    listener.publisher.publish(ready=True)
+    assert listener.publisher.index(ready_only=False)[0].reason == reason
+
+
+def test_a_model_whose_config_got_wrong_serves_on_and_says_so(listener: Listener) -> None:
+    listener.publisher.tell("m", records(v1=Phase.READY, v2=Phase.UNLOADED), "config.pbtxt:3: expected a number")
+    listener.publisher.publish(ready=True)
+    assert [entry.reason for entry in listener.publisher.index(ready_only=False)] == [
+        "serves on, since what is there now cannot be served: config.pbtxt:3: expected a number",
+        "why",
+    ]
+    assert listener.publisher.histories()[0].problem == "config.pbtxt:3: expected a number"
+
+
+def test_the_history_of_a_model_has_its_versions_and_what_was_counted(listener: Listener) -> None:
     publisher = listener.publisher
     publisher.tell("m", records(v1=Phase.LOADING, v2=Phase.LOADING))
-    publisher.loaded("m", 1, 0.5)
+    publisher.loaded("m", 0.5)
     publisher.failed("m")
-    publisher.tell("m", records(v1=Phase.READY, v2=Phase.FAILED))
+    publisher.rolled_back("m")
+    publisher.drained("m", 0.25)
+    versions = records(v1=Phase.READY, v2=Phase.FAILED)
+    publisher.tell("m", versions)
     publisher.tell("a", {}, "a bad config")
     assert publisher.histories() == ()
     publisher.publish(ready=True)
-    assert publisher.histories() == (
-        ModelHistory("a", {}, {}, 0, 0, 0),
-        ModelHistory("m", {1: Phase.READY, 2: Phase.FAILED}, {1: 0.5}, 1, 1, 0),
-    )
+    a, m = publisher.histories()
+    assert (a.name, a.versions, a.loads, a.problem) == ("a", {}, 0, "a bad config")
+    assert (m.name, m.versions, m.loads, m.load_failures, m.rollbacks) == ("m", versions, 1, 1, 1)
+    assert (m.load_ns.total, sum(m.load_ns.counts)) == (500_000_000, 1)
+    assert (m.drain_ns.total, sum(m.drain_ns.counts)) == (250_000_000, 1)
+
+
+def test_a_model_that_is_forgotten_is_nowhere(listener: Listener) -> None:
+    one = version(1)
+    listener.publisher.tell("m", records(v1=Phase.READY))
+    listener.publisher.serve("m", Served({1: one}, one))
+    listener.publisher.publish(ready=True)
+    assert listener.engine.model_ready("m", None)
+    listener.publisher.forget("m")
+    listener.publisher.publish(ready=True)
+    assert listener.publisher.index(ready_only=False) == ()
+    assert listener.publisher.histories() == ()
+    assert not listener.engine.model_ready("m", None)
 
 
 def test_a_swap_is_when_requests_without_a_version_go_to_another_one_after_the_first_pass(listener: Listener) -> None:

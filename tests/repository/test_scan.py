@@ -9,8 +9,12 @@ from hypothesis import strategies as st
 
 from naiad.core.problems import Severity
 from naiad.repository import scan as scanning
+from naiad.repository import walking
 from naiad.repository.names import (
     LARGEST_VERSION,
+    PUBLISHING,
+    READY,
+    is_copy,
     is_leftover,
     meant_version,
     no_version,
@@ -73,6 +77,16 @@ def test_what_tools_leave_behind_is_no_name(name: str) -> None:
 @pytest.mark.parametrize("name", ["m", "1", "tmp", "m.tmpl", "part", "a~b", "#m", "m#", "model.onnx", "M.1"])
 def test_other_names_are_names(name: str) -> None:
     assert not is_leftover(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "copy"),
+    [(name, True) for name in ("m.tmp", "m.part", ".model.onnx.a1B2c3", ".x.tmp")]
+    + [(name, False) for name in ("m~", ".m.swp", "#m#", "..data", ".ready", ".publishing", "model.onnx", ".git")],
+)
+def test_a_file_that_a_copy_goes_on_in_is_told_from_other_leftovers(name: str, copy: bool) -> None:
+    assert is_copy(name) is copy
+    assert is_leftover(name) or not copy
 
 
 @pytest.mark.parametrize(
@@ -266,8 +280,8 @@ def test_what_vanishes_while_it_is_looked_at_is_passed_over(tmp_path: Path, name
 
 def test_a_file_of_a_version_that_vanishes_is_passed_over(tmp_path: Path) -> None:
     entry = Vanishing(tmp_path / "model.onnx", GONE)
-    assert list(scanning._walk_entry(entry, "model.onnx", frozenset())) == []  # type: ignore[arg-type]
-    assert scanning.read_version(tmp_path / "gone").files == {}
+    assert list(walking._walk_entry(entry, "model.onnx", frozenset())) == []  # type: ignore[arg-type]
+    assert walking.read_version(tmp_path / "gone").files == {}
     assert scanning._model("gone", [tmp_path / "gone"], "") is None
 
 
@@ -289,7 +303,7 @@ def test_what_may_not_be_looked_at_is_a_problem_at_its_place(tmp_path: Path, mon
     assert [(p.place, p.text) for p in snapshot.problems] == [(config, f"'{config}' cannot be read: Permission denied")]
     monkeypatch.setattr(os, "scandir", forbid)
     version_directory = tmp_path / "m" / "1"
-    assert fault(scanning.read_version(version_directory)) == f"'{version_directory}' cannot be read: Permission denied"
+    assert fault(walking.read_version(version_directory)) == f"'{version_directory}' cannot be read: Permission denied"
 
 
 def test_no_more_of_a_config_is_read_than_tells_that_it_is_too_large(tmp_path: Path) -> None:
@@ -298,7 +312,7 @@ def test_no_more_of_a_config_is_read_than_tells_that_it_is_too_large(tmp_path: P
 
 
 def test_a_version_with_too_many_files_is_no_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scanning, "MAX_FILES", 2)
+    monkeypatch.setattr(walking, "MAX_FILES", 2)
     lay(tmp_path, {"m/1/a": "", "m/1/b": "", "m/2/a": "", "m/2/b/c": "", "m/2/d": ""})
     versions = model(tmp_path).versions
     assert fault(versions[1]) == ""
@@ -306,7 +320,7 @@ def test_a_version_with_too_many_files_is_no_version(tmp_path: Path, monkeypatch
 
 
 def test_a_version_with_too_many_levels_is_no_version(tmp_path: Path) -> None:
-    levels = "/".join("d" * (scanning.MAX_DEPTH - 1))
+    levels = "/".join("d" * (walking.MAX_DEPTH - 1))
     lay(tmp_path, {f"m/1/{levels}/file": "", f"m/2/{levels}/e/file": ""})
     versions = model(tmp_path).versions
     assert (fault(versions[1]), list(versions[1].files)) == ("", [f"{levels}/file"])
@@ -381,35 +395,14 @@ def test_a_single_model_is_called_after_its_directory(tmp_path: Path, monkeypatc
     assert list(look(Path()).models) == ["digits"]
 
 
-def test_a_fingerprint_changes_with_the_files_and_not_without(tmp_path: Path) -> None:
-    lay(tmp_path, {"m/1/model.onnx": "abc", "m/2/model.onnx": "abc", "m/config.pbtxt": "", "m/labels.txt": "a"})
-    before = model(tmp_path)
-    assert model(tmp_path).fingerprint == before.fingerprint
-    assert model(tmp_path).versions[1].fingerprint == before.versions[1].fingerprint
-    lay(tmp_path, {"m/1/model.onnx": "abcd"})
-    after = model(tmp_path)
-    assert after.versions[1].fingerprint != before.versions[1].fingerprint
-    assert after.versions[2].fingerprint == before.versions[2].fingerprint
-    assert after.fingerprint == before.fingerprint
-
-
-@pytest.mark.parametrize(("name", "content"), [("config.pbtxt", "name: 'm'"), ("labels.txt", "ab"), ("new.txt", "")])
-def test_a_models_fingerprint_changes_with_its_config_and_what_is_beside_it(
-    tmp_path: Path, name: str, content: str
-) -> None:
-    lay(tmp_path, {"m/1/model.onnx": "abc", "m/config.pbtxt": "", "m/labels.txt": "a"})
-    before = model(tmp_path)
-    lay(tmp_path / "m", {name: content})
-    assert model(tmp_path).fingerprint != before.fingerprint
-
-
 def test_a_file_replaced_by_one_of_the_same_size_and_time_is_noticed(tmp_path: Path) -> None:
     lay(tmp_path, {"m/1/model.onnx": "abc", "other": "xyz"})
     file, other = tmp_path / "m" / "1" / "model.onnx", tmp_path / "other"
     before = model(tmp_path)
+    assert model(tmp_path) == before
     os.utime(other, ns=(file.stat().st_atime_ns, file.stat().st_mtime_ns))
     other.replace(file)
-    assert model(tmp_path).versions[1].fingerprint != before.versions[1].fingerprint
+    assert model(tmp_path).versions[1].files != before.versions[1].files
 
 
 def named(root: Path, config_name: str) -> ModelSnapshot:
@@ -429,3 +422,125 @@ def test_a_model_may_have_a_named_config_alone(tmp_path: Path) -> None:
     lay(tmp_path, {"m/1/model.onnx": "", "m/configs/h100.pbtxt": "named"})
     assert named(tmp_path, "h100").config == b"named"
     assert named(tmp_path, "a100").config is None
+
+
+def test_a_stat_tells_all_that_changes_with_a_file(tmp_path: Path) -> None:
+    lay(tmp_path, {"m/1/model.onnx": "abc", "m/labels.txt": "a", "m/config.pbtxt": ""})
+    snapshot = model(tmp_path)
+    found = {
+        "1/model.onnx": snapshot.versions[1].files["model.onnx"],
+        "labels.txt": snapshot.files["labels.txt"],
+        "config.pbtxt": snapshot.config_stat,
+        "1": snapshot.versions[1].stat,
+    }
+    for name, told in found.items():
+        status = (tmp_path / "m" / name).stat()
+        assert told == (status.st_size, status.st_mtime_ns, status.st_ino, status.st_ctime_ns, status.st_dev)
+
+
+def test_the_ctime_of_what_a_link_leads_to_is_that_of_the_link_where_that_is_newer(tmp_path: Path) -> None:
+    lay(tmp_path, {"m/1": None, "store/old.onnx": "abc"})
+    paths = tmp_path / "store" / "old.onnx", tmp_path / "m" / "1" / "model.onnx"
+    while not paths[1].is_symlink() or paths[1].lstat().st_ctime_ns == paths[0].stat().st_ctime_ns:
+        paths[1].unlink(missing_ok=True)
+        paths[1].symlink_to(paths[0])
+    found = model(tmp_path).versions[1].files["model.onnx"]
+    assert (found.ctime_ns, found.inode) == (paths[1].lstat().st_ctime_ns, paths[0].stat().st_ino)
+    assert found == walking.file_stat(paths[1])
+    while paths[0].stat().st_ctime_ns == paths[1].lstat().st_ctime_ns:
+        paths[0].write_text("abc")
+    newer = model(tmp_path).versions[1].files["model.onnx"]
+    assert newer.ctime_ns == max(paths[0].stat().st_ctime_ns, paths[1].lstat().st_ctime_ns)
+
+
+def test_a_configs_stat_is_taken_after_it_was_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is written while it is read shows in the stat, so that half a config is never taken for a settled one."""
+    config = lay(tmp_path, {"m/1/model.onnx": "", "m/config.pbtxt": "first"}) / "m" / "config.pbtxt"
+    fstat = os.fstat
+
+    def write_first(descriptor: int) -> os.stat_result:
+        if os.readlink(f"/proc/self/fd/{descriptor}") == str(config):  # noqa: PTH115 - not a Path's business
+            config.write_text("the second")
+        return fstat(descriptor)
+
+    monkeypatch.setattr(os, "fstat", write_first)
+    found = model(tmp_path)
+    assert (found.config, found.config_stat and found.config_stat.size) == (b"first", len("the second"))
+
+
+def test_a_config_of_a_given_name_has_its_own_stat(tmp_path: Path) -> None:
+    lay(tmp_path, {"m/1/model.onnx": "", "m/config.pbtxt": "usual", "m/configs/h100.pbtxt": "named one"})
+    stat = named(tmp_path, "h100").config_stat
+    assert stat
+    assert stat.size == len("named one")
+    assert model(tmp_path).config_stat != stat
+
+
+def test_markers_are_found_where_they_count(tmp_path: Path) -> None:
+    lay(tmp_path, {
+        "m/1/model.onnx": "", "m/1/.ready": "ignored", "m/1/data/.publishing": "", "m/2/.publishing": "{}",
+        "m/.ready": "", "m/.publishing": "x" * 10_000,
+    })  # fmt: skip
+    snapshot = model(tmp_path)
+    assert {name: marker.content for name, marker in snapshot.versions[1].markers.items()} == {READY: b""}
+    assert {name: marker.content for name, marker in snapshot.versions[2].markers.items()} == {PUBLISHING: b"{}"}
+    assert snapshot.markers.keys() == {READY, PUBLISHING}
+    assert snapshot.markers[PUBLISHING].content == b"x" * walking.MAX_MARKER
+    assert snapshot.markers[READY].stat == walking.file_stat(tmp_path / "m" / READY)
+    assert list(snapshot.versions[1].files) == ["model.onnx"]
+    assert snapshot.files == {}
+
+
+@pytest.mark.parametrize("where", ["m/1", "m"])
+def test_what_is_written_during_a_look_is_not_covered_by_a_marker_of_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """Whoever ends with `.ready` during the look may have written files that the look missed."""
+    lay(tmp_path, {"m/1/model.onnx": "", "m/config.pbtxt": ""})
+    scandir = os.scandir
+
+    def end(path: Path) -> object:
+        if path == tmp_path / where:
+            (path / READY).touch()
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", end)
+    found = model(tmp_path)
+    assert READY in os.listdir(tmp_path / where)  # noqa: PTH208 - scandir is taken
+    assert (found.markers, found.versions[1].markers) == ({}, {})
+
+
+def test_a_marker_that_cannot_be_read_is_there_and_says_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forbid(_: Path, __: str) -> object:
+        raise FORBIDDEN
+
+    lay(tmp_path, {"m/1/model.onnx": "", "m/2/.publishing": "{}"})
+    os.mkfifo(tmp_path / "m" / "1" / PUBLISHING)
+    monkeypatch.setattr(Path, "open", forbid)
+    versions = model(tmp_path).versions
+    assert [versions[n].markers[PUBLISHING].content for n in (1, 2)] == [b"", b""]
+
+
+def test_copies_that_go_on_are_told_apart_from_files(tmp_path: Path) -> None:
+    lay(tmp_path, {
+        "m/1/model.onnx": "", "m/1/.model.onnx.a1B2c3": "abc", "m/1/data/w.part": "", "m/1/w.tmp/file": "",
+        "m/1/.swap.swp": "", "m/1/x~": "",
+    })  # fmt: skip
+    (tmp_path / "m" / "1" / "dangling.tmp").symlink_to("nowhere")
+    (tmp_path / "m" / "1" / "circle.tmp").symlink_to("circle.tmp")
+    version = model(tmp_path).versions[1]
+    assert fault(version) == ""
+    assert list(version.files) == ["model.onnx"]
+    assert {name: stat.size for name, stat in version.copies.items()} == {".model.onnx.a1B2c3": 3, "data/w.part": 0}
+
+
+def test_a_version_that_is_gone_by_now_has_no_stat(tmp_path: Path) -> None:
+    assert walking.read_version(tmp_path / "gone").stat is None
+
+
+def test_a_directory_that_could_not_be_looked_into_says_so(tmp_path: Path) -> None:
+    lay(tmp_path, {"good/1/model.onnx": ""})
+    (tmp_path / "gone").symlink_to("nowhere")
+    assert {name: found.listed for name, found in look(tmp_path).models.items()} == {"good": True, "gone": False}

@@ -96,7 +96,6 @@ def test_backend_options_are_sorted_by_backend() -> None:
     [
         (["--grpc-port", "http"], "--grpc-port", "valid integer"),
         (["--grpc-port", "70000"], "--grpc-port", "65535"),
-        (["--model-control-mode", "poll"], "--model-control-mode", "not available yet"),
         (["--model-control-mode", "sometimes"], "--model-control-mode", "'none', 'poll' or 'explicit'"),
         (["--backend-config", "onnxruntime"], "--backend-config", "expected BACKEND,KEY=VALUE"),
         (["--backend-config", "batch-size=1"], "--backend-config", "or default-max-batch-size=N"),
@@ -223,7 +222,6 @@ def test_where_a_setting_stands_is_known(tmp_path: Path) -> None:
     [
         (["--load-model=a"], "--model-control-mode=explicit"),
         (["--model-control-mode=explicit", "--load-model=*", "--load-model=a"], "* alone"),
-        (["--model-control-mode=explicit"], "expected --load-model beside it"),
         (["--allow-grpc=false", "--allow-http=0"], "nothing would be served"),
         (["--grpc-use-ssl"], "--grpc-use-ssl: expected --grpc-server-cert and --grpc-server-key beside it"),
         (["--grpc-use-ssl", "--grpc-server-cert=a", "--grpc-server-key="], "expected --grpc-server-key beside it"),
@@ -242,7 +240,6 @@ def test_settings_that_contradict_each_other_are_told(arguments: list[str], told
     ("arguments", "named"),
     [
         (["--allow-grpc=false"], "--allow-grpc"),
-        (["--model-control-mode=explicit", "--load-model=a"], "--model-control-mode"),
         (["--grpc-server-cert=a"], "--grpc-server-cert has no effect: it counts with --grpc-use-ssl only"),
         (["--grpc-server-key=b"], "--grpc-server-key has no effect: it counts with --grpc-use-ssl only"),
         (["--grpc-root-cert=c"], "--grpc-root-cert has no effect"),

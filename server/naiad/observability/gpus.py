@@ -85,6 +85,18 @@ class Gpus:
         """The uuids of the GPUs as frameworks number them."""
         return visible(self._gpus, environment)
 
+    def free(self, ordinal: int, environment: Mapping[str, str]) -> int | None:
+        """Bytes that are free on the GPU that frameworks give this number; None where that cannot be known."""
+        uuids = self.visible(environment)
+        uuid = uuids[ordinal] if ordinal < len(uuids) else ""
+        for gpu in self._gpus:
+            if gpu.uuid == uuid:
+                try:
+                    return int(self._nvml.nvmlDeviceGetMemoryInfo(gpu.device).free)
+                except self._nvml.NVMLError as error:
+                    log.debug("GPU %s does not tell what is free: %s", uuid, error)
+        return None
+
     def blocks(self) -> Iterable[Block]:
         reading = self._reading
         if self._clock() - reading.at > OLD_SECS + 5 * self._interval:

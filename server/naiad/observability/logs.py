@@ -32,6 +32,7 @@ LONGEST_EVENT = 64 * 2**10
 FLUSH_SECS = 1.0
 """How long the end of the process may wait for whoever reads the log."""
 
+_FIELDS = frozenset({"model", "version", "from", "to", "reason", "seconds"})
 _INDENT = " " * 4
 
 
@@ -69,7 +70,7 @@ def _formatter(style: Style, *, colors: bool) -> logging.Formatter:
     if style == "json":
         rendering: list[structlog.typing.Processor] = [_for_json, structlog.processors.JSONRenderer()]
     else:
-        shared.append(_escape)
+        shared += [_without_fields, _escape]
         rendering = [structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=_write_traceback)]
     return structlog.stdlib.ProcessorFormatter(
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendering], foreign_pre_chain=shared
@@ -148,6 +149,13 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def _without_fields(
+    _logger: structlog.typing.WrappedLogger, _method: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """An event of a version's life says in its text what it has as fields."""
+    return {key: value for key, value in event.items() if key not in _FIELDS}
 
 
 def _escape(

@@ -5,6 +5,7 @@ Messages are ordinary protobuf classes: typed, picklable (pickling.py), and apar
 """
 
 from naiad.protocol.generated import (
+    admin_pb2,
     grpc_service_pb2,
     health_pb2,
     model_config_pb2,
@@ -16,6 +17,7 @@ from naiad.protocol.pool import POOL
 
 __all__ = [
     "POOL",
+    "admin_pb2",
     "grpc_service_pb2",
     "health_pb2",
     "model_config_pb2",
@@ -25,5 +27,5 @@ __all__ = [
 
 pickle_by_class(
     module.DESCRIPTOR
-    for module in (grpc_service_pb2, health_pb2, model_config_pb2, reflection_pb2, reflection_v1alpha_pb2)
+    for module in (admin_pb2, grpc_service_pb2, health_pb2, model_config_pb2, reflection_pb2, reflection_v1alpha_pb2)
 )

@@ -17,8 +17,11 @@ from naiad.core.config import (
     Kind,
     ModelConfig,
     QueuePolicy,
+    Source,
     TensorConfig,
     VersionPolicy,
+    Warmup,
+    WarmupInput,
 )
 from naiad.core.problems import InvalidConfig, Locate, Problem, errors
 from naiad.protocol.config_rules import problems_of
@@ -86,8 +89,23 @@ def _value(message: pb.ModelConfig, name: str) -> ModelConfig:
         accelerators=tuple(
             a.name for a in (*accelerators.gpu_execution_accelerator, *accelerators.cpu_execution_accelerator)
         ),
+        warmups=tuple(map(_warmup, message.model_warmup)),
         message=message.SerializeToString(deterministic=True),
     )
+
+
+def _warmup(sample: pb.ModelWarmup) -> Warmup:
+    inputs = tuple(
+        WarmupInput(
+            name,
+            FROM_CONFIG[tensor.data_type],
+            tuple(tensor.dims),
+            Source(tensor.WhichOneof("input_data_type")),
+            tensor.input_data_file,
+        )
+        for name, tensor in sorted(sample.inputs.items())
+    )
+    return Warmup(sample.name, max(1, sample.batch_size), inputs, sample.count or 1)
 
 
 def _input(tensor: pb.ModelInput) -> TensorConfig:

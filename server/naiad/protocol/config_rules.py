@@ -34,6 +34,8 @@ def problems_of(message: pb.ModelConfig, name: str) -> Iterator[Problem]:
     yield from _dynamic_batching(message.dynamic_batching, message.max_batch_size, name)
     for i, group in enumerate(message.instance_group):
         yield from _instance_group(group, i, name)
+    for i, sample in enumerate(message.model_warmup):
+        yield from _warmup(sample, f"model_warmup[{i}]", name)
 
 
 def _tensors(side: str, tensors: Sequence[pb.ModelInput | pb.ModelOutput], model: str) -> Iterator[Problem]:
@@ -253,6 +255,21 @@ def _instance_group(group: pb.ModelInstanceGroup, index: int, model: str) -> Ite
             expected="a number >= 1",
             remedy="Remove 'count', or write how many instances there are to be",
         )
+
+
+def _warmup(sample: pb.ModelWarmup, path: str, model: str) -> Iterator[Problem]:
+    for name, tensor in sorted(sample.inputs.items()):
+        subject = f"warmup sample '{sample.name}' input '{name}'"
+        if tensor.data_type not in FROM_CONFIG:
+            yield Problem(f"{subject} must specify 'data_type' for {model}", f"{path}.inputs")
+        if tensor.WhichOneof("input_data_type") is None:
+            yield Problem(
+                f"{subject} must specify its data for {model}",
+                f"{path}.inputs",
+                found="no data",
+                expected="zero_data, random_data or input_data_file",
+                remedy="Write 'zero_data: true' into it",
+            )
 
 
 def problems_of_completed(config: ModelConfig) -> Iterator[Problem]:

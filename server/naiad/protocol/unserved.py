@@ -67,7 +67,6 @@ _ONLY_TUNES = (
     _Unserved("instance_group[].host_policy"),
     _Unserved("dynamic_batching.default_priority_level"),
     _Unserved("metric_tags"),
-    _Unserved("model_warmup"),
     _Unserved("response_cache.enable"),
     _Unserved("model_metrics"),
 )

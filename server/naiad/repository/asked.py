@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from naiad.core.config import ModelConfig
 from naiad.core.problems import Locate, Problem
 
-NOT_ASKED = "not loaded: --load-model does not name it"
-
 
 @dataclass(frozen=True, slots=True)
 class Asked:

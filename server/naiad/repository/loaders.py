@@ -17,12 +17,15 @@ from traceback import format_exception_only
 
 from naiad.core.errors import NaiadError
 from naiad.core.timer import Timer
+from naiad.repository.closing import close
 from naiad.repository.loading import Loaded
 
 STOPPING = "the server is stopping"
+GIVEN_UP = "loading was given up"
+"""How the reason begins of a load that took too long: nothing can end it, so the same is not begun again."""
 
 Outcome = Loaded | str
-"""A version, or why there is none."""
+"""A version, or why there is none; of a job that loads none nothing, or why it failed."""
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +56,18 @@ class Loaders:
     def load(self, subject: str, load: Callable[[], Loaded], tell: Callable[[Outcome], None]) -> None:
         """Have `load` called on a loader thread; `tell` hears the outcome, from any thread, and must only enqueue."""
         self._loads.put(_Load(subject, load, tell, self._give_up))
+
+    def run(self, subject: str, job: Callable[[], None], tell: Callable[[str], None]) -> None:
+        """Have `job` called on a loader thread; `tell` hears why it failed, or nothing, and must only enqueue."""
+
+        def run() -> str:
+            job()
+            return ""
+
+        def ended(outcome: Outcome) -> None:
+            tell(str(outcome))
+
+        self._loads.put(_Load(subject, run, ended, self._give_up))
 
     def freeze(self) -> None:
         """Begin no more loads, and close what the running ones bring; both are told STOPPING."""
@@ -90,7 +105,7 @@ class Loaders:
     def _try(self, load: _Load) -> Outcome:
         outcome = load.run()
         for _ in range(self._retries):
-            if not isinstance(outcome, str) or load.ended or self._frozen:
+            if not isinstance(outcome, str) or not outcome or load.ended or self._frozen:
                 break
             log.warning("%s failed to load and is tried again (--model-load-retry-count): %s", load.subject, outcome)
             outcome = load.run()
@@ -98,7 +113,7 @@ class Loaders:
 
     def _give_up(self, load: _Load) -> None:
         """End a load whose time is over, and have another thread take the place of its own."""
-        if load.end(f"loading was given up after {self._timeout:g} s (--model-load-timeout-secs)"):
+        if load.end(f"{GIVEN_UP} after {self._timeout:g} s (--model-load-timeout-secs)"):
             self._replace(load.subject)
 
     def _replace(self, subject: str) -> None:
@@ -126,7 +141,7 @@ class _Load:
     def __init__(
         self,
         subject: str,
-        load: Callable[[], Loaded],
+        load: Callable[[], Outcome],
         tell: Callable[[Outcome], None],
         give_up: Callable[[_Load], None],
     ) -> None:
@@ -167,11 +182,3 @@ class _Load:
     def expire(self) -> None:
         """Be given up; the timer calls it."""
         self._give_up(self)
-
-
-def close(loaded: Loaded, subject: str) -> None:
-    """Close what nobody uses; that one cannot be closed touches no other."""
-    try:
-        loaded.close()
-    except BaseException:  # as above
-        log.exception("closing %s", subject)

@@ -6,15 +6,18 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
+from threading import Event
 from typing import NamedTuple
 
 from naiad import backends as known_backends
-from naiad.core.backend import Backend, Executable
+from naiad.core.backend import Backend
 from naiad.core.budget import Budget
 from naiad.core.config import Device, InstanceGroup, Kind, ModelConfig
 from naiad.core.dedicated import DedicatedRunners
-from naiad.core.errors import NaiadError
+from naiad.core.errors import NaiadError, Unavailable
 from naiad.core.instance import Instance
+from naiad.core.lifecycle import Phase
 from naiad.core.observer import Observer
 from naiad.core.problems import Cause, InvalidConfig, Locate, Problem, raise_errors
 from naiad.core.runners import RunnerPool
@@ -23,7 +26,11 @@ from naiad.core.timer import Timer
 from naiad.core.version import Shared, Version
 from naiad.protocol.config import finish
 from naiad.protocol.config_rules import problems_of_completed
+from naiad.repository import gate
+from naiad.repository.memory import TRIMMED, Free, check_room, size_of, trim
 from naiad.repository.resolve import Resolved
+from naiad.repository.wanted import Progress
+from naiad.repository.warmup import warm_up
 
 log = logging.getLogger(__name__)
 
@@ -57,43 +64,89 @@ class Backends:
     gpus: Callable[[str], tuple[int, ...]]
 
 
+def _as_it_is(groups: tuple[InstanceGroup, ...]) -> None:
+    raise Unavailable(f"it cannot get other instances while it serves, and is asked for {len(groups)} groups of them")
+
+
+def _nothing() -> None:
+    pass
+
+
 class Loaded(NamedTuple):
-    """A version that is ready to serve, and what to close after it."""
+    """A version that is ready to serve, and what to close after it.
+
+    resize: gives it other instances while it serves; blocks until those that it had before have ended their runs, and
+    raises, with nothing changed, what keeps others from being loaded. One thread at a time. closed: called after
+    all is given back.
+    """
 
     version: Version
     backend: Backend
+    resize: Callable[[tuple[InstanceGroup, ...]], None] = _as_it_is
+    closed: Callable[[], None] = _nothing
 
     def close(self) -> None:
         """Give everything back, whatever raises on the way; the version must be idle."""
-        try:
-            self.version.close()
-        finally:
-            self.backend.close()
+        with ExitStack() as stack:
+            stack.callback(self.closed)
+            stack.callback(self.backend.close)
+            stack.callback(self.version.close)
 
 
 class Loader:
-    """max_queue_size: how many requests may wait for one version whose config does not say; 0 for the rule of thumb."""
+    """max_queue_size: how many requests may wait for one version whose config does not say; 0 for the rule of thumb.
 
-    def __init__(self, backends: Backends, threads: Threads, max_queue_size: int = 0) -> None:
+    free: how much memory is left.
+    """
+
+    def __init__(
+        self, backends: Backends, threads: Threads, max_queue_size: int = 0, free: Free = lambda _: None
+    ) -> None:
         self._backends = backends
+        self._free = free
         self._threads = threads
         self._max_queue_size = max_queue_size
 
-    def load(self, resolved: Resolved, number: int, locate: Locate) -> Loaded:
-        """Complete a version's config and load it onto every device that it asks for.
+    def load(self, resolved: Resolved, number: int, locate: Locate, progress: Progress = lambda _: None) -> Loaded:
+        """Complete a version's config, load it onto every device that it asks for, warm it up, and try its cases.
 
-        Raises InvalidConfig, with the place of each problem; what fails leaves nothing behind.
+        Raises InvalidConfig, with the place of each problem; what fails leaves nothing behind. progress: hears when
+        it is loaded, and warms up.
         """
+        size = size_of(resolved.files.version_directory)
         with ExitStack() as undo:
             backend = create(self._backends, resolved, locate)
             undo.callback(backend.close)
             completed = finish(complete(backend, self._backends, resolved, locate))
             _warn(completed, number, locate)
             with blaming(locate, _place(resolved)):
+                check_room(size, completed.instance_groups, self._free)
                 instances = _load_instances(backend, completed.instance_groups, undo)
+                progress(Phase.WARMING)
+                warm_up(completed, instances, resolved.files.model_directory)
+                gate.check(completed, instances, resolved.files.version_directory)
             version = self._version(completed, number, instances)
             undo.pop_all()
-            return Loaded(version, backend)
+            resize = partial(self._resize, version, backend, locate)
+            return Loaded(version, backend, resize, trim if size >= TRIMMED else _nothing)
+
+    def _resize(self, version: Version, backend: Backend, locate: Locate, groups: tuple[InstanceGroup, ...]) -> None:
+        """See Loaded.resize."""
+        config = version.config
+        with blaming(locate, locate("instance_group")):
+            wanted = replace(config, instance_groups=groups)
+            wanted = replace(config, instance_groups=resolve_groups(wanted, self._backends.gpus(config.backend)))
+        with ExitStack() as undo:
+            with blaming(locate, locate("instance_group")):
+                instances = _load_instances(backend, wanted.instance_groups, undo, version.instances)
+            undo.pop_all()
+        retired = Event()
+        unused = {id(i.executable): i.executable for i in version.instances}
+        version.resize(wanted, instances, self._queue_limit(wanted, len(instances)), retired.set)
+        retired.wait()
+        with ExitStack() as closing:
+            for executable in unused.keys() - {id(i.executable) for i in instances}:
+                closing.callback(unused[executable].close)
 
     def _version(self, config: ModelConfig, number: int, instances: Sequence[Instance]) -> Version:
         own_threads = any(instance.executable.own_threads for instance in instances)
@@ -204,15 +257,23 @@ def _device_problems(config: ModelConfig, group: InstanceGroup, gpus: tuple[int,
             )
 
 
-def _load_instances(backend: Backend, groups: Sequence[InstanceGroup], undo: ExitStack) -> list[Instance]:
-    executables: dict[Device, Executable] = {}
+def _load_instances(
+    backend: Backend, groups: Sequence[InstanceGroup], undo: ExitStack, before: Sequence[Instance] = ()
+) -> list[Instance]:
+    """One instance after the other; those of `before` that are as wanted stay, and their executables are shared."""
+    executables = {instance.device: instance.executable for instance in before}
+    kept = {(instance.name, instance.device): instance for instance in before}
     instances: list[Instance] = []
     for group in groups:
         devices = [Device(Kind.GPU, gpu) for gpu in group.gpus] or [Device(Kind.CPU)]
         for device in (device for device in devices for _ in range(group.count)):
+            name = f"{group.name}_{len(instances)}"
             executable = executables.get(device)
+            if (name, device) in kept:
+                instances.append(kept[name, device])
+                continue
             if executable is None or not executable.shared:
                 executable = executables[device] = backend.load(device)
                 undo.callback(executable.close)
-            instances.append(Instance(f"{group.name}_{len(instances)}", device, executable))
+            instances.append(Instance(name, device, executable))
     return instances

@@ -1,85 +1,91 @@
 """Wanted versus actual: makes the server serve what the repository says, and is the only writer of what exists.
 
 One thread owns all state here and handles one message after the other; what they changed is published when none
-waits. Loads run elsewhere and report back. A model's failure, whatever it is, is told in the index and the log, and
-touches no other model.
+waits, and before anything drains. Loads and closings run elsewhere and report back. A model's failure, whatever it
+is, is told in the index and the log, and touches no other model.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable
 from functools import partial
-from queue import SimpleQueue
 from threading import Event, Thread
-from typing import NamedTuple
 
-from naiad.core.engine import Engine, IndexEntry, ModelHistory, Served
-from naiad.core.lifecycle import Phase, Record, Verb, next_actions
-from naiad.repository.loaders import STOPPING, Loaders, Outcome, close
-from naiad.repository.loading import Loaded
+from naiad.core.engine import Engine, IndexEntry
+from naiad.core.history import ModelHistory
+from naiad.core.lifecycle import Phase, next_actions
+from naiad.repository.agenda import Agenda
+from naiad.repository.closing import Closer, close
+from naiad.repository.generations import Ended, Model
+from naiad.repository.loaders import Loaders
 from naiad.repository.publishing import Publisher
+from naiad.repository.rollback import Trust
+from naiad.repository.swaps import Hands, Rooms, Swaps
+from naiad.repository.wanted import Candidate
 
 log = logging.getLogger(__name__)
 
-
-class Candidate(NamedTuple):
-    """What a repository says of one model.
-
-    wanted: for each version to serve how to load it (called once, on a loader thread), or why it cannot be. problem:
-    why nothing of the model can be served; then there are no versions. idle: why nothing of it is to be served,
-    without anything being wrong; as above.
-    """
-
-    name: str
-    wanted: Mapping[int, Callable[[], Loaded] | str]
-    problem: str = ""
-    idle: str = ""
-
-
-@dataclass(slots=True)
-class _Model:
-    candidate: Candidate
-    records: dict[int, Record] = field(default_factory=dict)
-    loaded: dict[int, Loaded] = field(default_factory=dict)
+Told = Callable[[Ended], None]
+"""Hears, on the manager's thread, what became of what was wanted; must only enqueue."""
 
 
 class Manager:
     """An engine's Control.
 
-    candidates: reads the repositories; called on the manager's thread. strict: the server is ready only while every
-    model that is to be served is.
+    rooms: where requests wait while a model has nothing that serves. strict: the server is ready only while every model
+    that is to be served is. retries: what fails to load is tried again. trust: when a version that was swapped in goes
+    back, None for never.
     """
 
     def __init__(
         self,
         engine: Engine,
-        candidates: Callable[[], Iterable[Candidate]],
         loaders: Loaders,
+        rooms: Rooms,
         *,
         strict: bool = False,
+        retries: bool = False,
+        trust: Trust | None = None,
     ) -> None:
+        self._agenda = Agenda()
         self._publisher = Publisher(engine, strict=strict)
-        self._candidates = candidates
         self._loaders = loaders
-        self._models: dict[str, _Model] = {}
-        self._begun = False
-        self._loading = 0
+        self._closer = Closer()
+        hands = Hands(self._agenda, self._publisher, loaders, self._closer, rooms)
+        self._swaps = Swaps(hands, self._review, retries=retries, trust=trust)
+        self._models: dict[str, Model] = {}
+        self._first: set[str] | None = None
+        self._ended: list[Model] = []
         self._frozen = False
-        self._draining: int | None = None
-        self._messages: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._stopping = False
         self._settled = Event()
         self._idle = Event()
         self._thread = Thread(target=self._work, name="naiad-manager", daemon=True)
         engine.govern(self)
 
     def start(self) -> None:
-        """Read the repositories and begin to load."""
         self._thread.start()
+        self._closer.start()
         self._loaders.start()
-        self._messages.put(self._first_pass)
+
+    def want(
+        self,
+        candidates: Iterable[Candidate],
+        *,
+        gone: Collection[str] = (),
+        first: bool = False,
+        again: bool = False,
+        told: Told | None = None,
+    ) -> None:
+        """Say what is wanted of some models from now on. Any thread, never blocks.
+
+        gone: models of which nothing is wanted any more, and nothing need be known. first: these are all models that
+        there are at the start. again: what of them has failed is tried again now. told: hears what became of each of
+        these models.
+        """
+        self._agenda.put(partial(self._want, (*candidates,), frozenset(gone), first, again, told))
 
     def settled(self, timeout: float | None = None) -> bool:
         """Wait until the first pass of loading has ended; False when it took longer than `timeout` seconds."""
@@ -98,27 +104,29 @@ class Manager:
     def freeze(self) -> None:
         """Begin no more loads and swap nothing any more."""
         self._frozen = True
+        self._swaps.freeze()
         self._loaders.freeze()
 
     def drain(self, timeout: float) -> bool:
         """Refuse requests on every version and wait for those that are on their way; False on `timeout` seconds."""
         self.freeze()
-        self._messages.put(self._drain_all)
+        self._agenda.put(self._drain_all)
         return self._idle.wait(timeout)
 
     def close(self) -> None:
         """Close every version that `drain` has emptied. Loads that still run are left to end by themselves."""
-        self._messages.put(self._close_all)
-        self._messages.put(None)
+        self._agenda.put(self._close_all)
+        self._agenda.put(None)
         self._thread.join()
+        self._closer.stop()
         self._loaders.stop()
 
     # The manager's thread. All below runs on it.
 
     def _work(self) -> None:
-        while (task := self._messages.get()) is not None:
+        while (task := self._agenda.get()) is not None:
             self._try(task)
-            if self._messages.empty():
+            if self._swaps.drains or self._agenda.empty():
                 self._try(self._publish)
         self._try(self._publish)
 
@@ -130,113 +138,104 @@ class Manager:
             log.exception("the manager goes on without %r", task)
 
     def _publish(self) -> None:
-        settled = self._begun and not self._loading
+        settled = self._first is not None and not self._first
         try:
             self._publisher.publish(settled)
         finally:
+            self._swaps.drain()
+            self._tell_ended()
             if settled:
                 self._settled.set()
-            if self._draining == 0:
+            if self._stopping and not any(model.drains for model in self._models.values()):
                 self._idle.set()
 
-    # Loading.
+    def _tell_ended(self) -> None:
+        """Tell those who wait for what is published by now."""
+        ended, self._ended = self._ended, []
+        for model in ended:
+            if model.ended:
+                model.tell_ended()
 
-    def _first_pass(self) -> None:
-        self._begun = True
-        try:
-            for candidate in self._candidates():
-                self._models[candidate.name] = _Model(candidate)
-        except Exception:
-            log.exception("the repositories could be read up to model %s only", next(reversed(self._models), "none"))
-        for model in self._models.values():
-            self._try(partial(self._begin, model))
+    # What is wanted.
 
-    def _begin(self, model: _Model) -> None:
-        name, _, problem, idle = model.candidate
-        if problem:
-            log.error("model %s cannot be served: %s", name, problem)
-            self._publisher.failed(name)
-        self._publisher.tell(name, {}, problem, idle)
-        for action in next_actions(frozenset(model.candidate.wanted), model.records):
-            if action.verb is Verb.LOAD and not self._frozen:
-                self._begin_load(model, action.version)
-        self._publisher.serve(name, _served(model))
+    def _want(
+        self,
+        candidates: Collection[Candidate],
+        gone: Collection[str],
+        first: bool,
+        again: bool,
+        told: Told | None,
+    ) -> None:
+        if first:
+            self._first = {candidate.name for candidate in candidates}
+        for candidate in candidates:
+            self._try(partial(self._change, candidate, told, again=again))
+        for name in gone:
+            if name in self._models:
+                self._try(partial(self._remove, name, told))
+            elif told is not None:
+                told(Ended())
 
-    def _begin_load(self, model: _Model, number: int) -> None:
-        model.records[number] = Record(Phase.SETTLED, time.monotonic())
-        self._move(model, number, Phase.LOADING)
-        load = model.candidate.wanted[number]
-        if isinstance(load, str):
-            self._failed(model, number, load)
-            return
-        self._loading += 1
-        self._loaders.load(_subject(model, number), load, partial(self._loaded, model, number))
+    def _remove(self, name: str, told: Told | None) -> None:
+        self._models[name].gone = True
+        self._change(Candidate(name, {}, idle="removed"), told, gone=True)
 
-    def _loaded(self, model: _Model, number: int, outcome: Outcome) -> None:
-        """Hear from the loaders, on any thread."""
-        self._messages.put(partial(self._load_ended, model, number, outcome))
+    def _change(self, candidate: Candidate, told: Told | None, *, gone: bool = False, again: bool = False) -> None:
+        model = self._models.setdefault(candidate.name, Model(Candidate(candidate.name, {})))
+        before, model.candidate, model.gone = model.candidate, candidate, gone
+        if before.identities != candidate.identities:
+            model.supersede()
+        if told is not None:
+            model.watchers.append(told)
+        if again:
+            self._swaps.try_again(model)
+        if candidate.problem and candidate.problem != before.problem:
+            log.error("model %s cannot be served: %s", model.name, candidate.problem)
+            self._publisher.failed(model.name)
+        self._review(model)
 
-    def _load_ended(self, model: _Model, number: int, outcome: Outcome) -> None:
-        self._loading -= 1
-        if isinstance(outcome, str):
-            self._failed(model, number, outcome)
-        elif self._frozen:
-            self._failed(model, number, STOPPING)
-            close(outcome, _subject(model, number))
-        else:
-            took = time.monotonic() - model.records[number].since
-            model.loaded[number] = outcome
-            self._move(model, number, Phase.READY)
-            self._publisher.loaded(model.candidate.name, number, took)
-            self._publisher.serve(model.candidate.name, _served(model))
-            log.info("%s is ready after %.3f s", _subject(model, number), took)
+    def _review(self, model: Model) -> None:
+        """Bring what is closer to what is wanted, and show it."""
+        if not self._frozen:
+            candidate = model.candidate
+            wanted = {number: wish.identity for number, wish in model.wanted.items()}
+            actual = {number: slot.held for number, slot in model.slots.items()}
+            for verb, number in next_actions(
+                wanted, actual, time.monotonic(), waiting=candidate.waiting, present=candidate.present
+            ):
+                self._swaps.act(model, verb, number)
+            self._swaps.resize(model)
+            self._swaps.admit(model)
+        self._show(model)
 
-    def _failed(self, model: _Model, number: int, reason: str) -> None:
-        self._move(model, number, Phase.FAILED, reason)
-        self._publisher.failed(model.candidate.name)
-        log.error("%s failed to load: %s", _subject(model, number), reason)
+    def _show(self, model: Model) -> None:
+        model.tidy()
+        self._publisher.tell(model.name, model.standings(), model.candidate.problem, model.candidate.idle)
+        self._publisher.serve(model.name, model.served())
+        if model.ended:
+            self._ended.append(model)
+            if self._first:
+                self._first.discard(model.name)
+        if model.gone and not (model.slots or model.leaving or model.standby):
+            del self._models[model.name]
+            self._publisher.forget(model.name)
 
-    def _move(self, model: _Model, number: int, phase: Phase, reason: str = "") -> None:
-        model.records[number] = model.records[number].to(phase, time.monotonic(), reason)
-        self._publisher.tell(model.candidate.name, model.records)
-
-    # Stopping. What drains stays in the engine's map until it is closed: it refuses by itself, and its statistics
-    # can be read to the end.
-
-    def _in_phase(self, phase: Phase) -> list[tuple[_Model, int, Loaded]]:
-        return [
-            (model, number, loaded)
-            for model in self._models.values()
-            for number, loaded in model.loaded.items()
-            if model.records[number].phase is phase
-        ]
+    # Stopping. What drains stays in the engine's map until it is closed: its statistics can be read to the end.
 
     def _drain_all(self) -> None:
-        ready = self._in_phase(Phase.READY)
-        self._draining = (self._draining or 0) + len(ready)
-        for model, number, loaded in ready:
-            self._move(model, number, Phase.DRAINING)
-            idle = partial(self._messages.put, partial(self._drained, model, number))
-            self._try(partial(loaded.version.drain, idle))
-
-    def _drained(self, model: _Model, number: int) -> None:
-        self._draining = (self._draining or 0) - 1
-        self._move(model, number, Phase.UNLOADED, "unloaded")
+        self._stopping = True
+        for model in self._models.values():
+            self._try(partial(self._swaps.leave_all, model))
+            self._show(model)
 
     def _close_all(self) -> None:
-        unused = self._in_phase(Phase.UNLOADED)
-        for model, number, _ in unused:
-            del model.loaded[number]
-            self._publisher.serve(model.candidate.name, _served(model))
+        unused = []
+        for model in self._models.values():
+            for generation in model.alive:
+                if generation.record.phase is Phase.UNLOADED and generation.loaded is not None:
+                    unused.append((f"model {model.name} version {generation.number}", generation.loaded))
+                    generation.loaded = None
+            self._publisher.serve(model.name, model.served())
         self._try(self._publish)
-        for model, number, loaded in unused:
-            close(loaded, _subject(model, number))
-
-
-def _subject(model: _Model, number: int) -> str:
-    return f"model {model.candidate.name} version {number}"
-
-
-def _served(model: _Model) -> Served:
-    ready = {number: loaded.version for number, loaded in model.loaded.items() if model.records[number].serves}
-    return Served(ready, ready[max(ready)] if ready else None, frozenset(model.records))
+        for subject, loaded in unused:
+            close(loaded, subject)

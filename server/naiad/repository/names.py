@@ -2,7 +2,7 @@
 
 What tools leave behind while they copy or edit (dotfiles, also Kubernetes's `..data` and rsync's `.name.XXXXXX`,
 `name.tmp`, `name.part`, `name~`, `#name#`, `name.swp`), `lost+found` and `__pycache__` are never models, versions or
-model files.
+model files. Among the dotfiles are the two markers.
 """
 
 from __future__ import annotations
@@ -15,8 +15,13 @@ from naiad.core.problems import Problem, Severity
 CONFIG = "config.pbtxt"
 CONFIGS = "configs"
 """The directory of a model that has further configs, each under its own name."""
+READY = ".ready"
+"""The marker of what is complete: it settles at once."""
+PUBLISHING = ".publishing"
+"""The marker of what somebody is still writing: it is held back."""
 LARGEST_VERSION = 2**63 - 1
 _LEFTOVER = re.compile(r"\..*|.*\.(tmp|part|swp|swo)|.*~|#.*#|lost\+found|__pycache__", re.DOTALL)
+_COPY = re.compile(r"\..+\.[A-Za-z0-9]{6}|.*\.(tmp|part)", re.DOTALL)
 _VERSION = re.compile(r"0|[1-9][0-9]*", re.ASCII)
 _NOT_VERSIONS = frozenset({"warmup", "initial_state", CONFIGS})
 _MEANT = re.compile(r"(?:(?:v|ver|version|rev|r|model)[ ._-]?)?0*([0-9]{1,18})(?:\.0)*", re.IGNORECASE | re.ASCII)
@@ -28,6 +33,11 @@ _LIKE_CONFIG = re.compile(
 def is_leftover(name: str) -> bool:
     """Whether a file or directory of that name is to be passed over in silence."""
     return _LEFTOVER.fullmatch(name) is not None
+
+
+def is_copy(name: str) -> bool:
+    """Whether a leftover is a file that a copy goes on in: rsync's `.name.XXXXXX`, `name.tmp` or `name.part`."""
+    return _COPY.fullmatch(name) is not None
 
 
 def version(name: str) -> int | None:

@@ -1,4 +1,4 @@
-"""What others read of the manager's state: the engine's map and the index. Both are immutable and replaced whole.
+"""What others read of the manager's state: the engine's map, the index and the histories, immutable and replaced whole.
 
 Several changes are published together, and one costs as much as its own model: thousands of models load in a time
 that grows with their number, not with its square. Names and reasons in the index can be encoded as UTF-8, whatever
@@ -7,12 +7,14 @@ bytes a directory's name is made of.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import Any
 
-from naiad.core.engine import Engine, IndexEntry, ModelHistory, Served
-from naiad.core.lifecycle import Record
+from naiad.core.engine import Engine, IndexEntry, Served
+from naiad.core.histogram import Distribution
+from naiad.core.history import LIFE_NS, ModelHistory, Standing
+from naiad.core.lifecycle import WIRE_STATES, Phase
 
 
 class Publisher:
@@ -24,12 +26,11 @@ class Publisher:
     def __init__(self, engine: Engine, *, strict: bool = False) -> None:
         self._engine = engine
         self._strict = strict
-        self._idle: set[str] = set()
         self._served: dict[str, Served] = {}
-        self._entries: dict[str, tuple[IndexEntry, ...]] = {}
-        self._histories: dict[str, ModelHistory] = {}
+        self._models: dict[str, _Model] = {}
         self._public: Mapping[str, tuple[IndexEntry, ...]] = MappingProxyType({})
         self._public_histories: Mapping[str, ModelHistory] = MappingProxyType({})
+        self._public_failures: tuple[IndexEntry, ...] = ()
         self._ready = False
         self._changed = True
 
@@ -46,40 +47,52 @@ class Publisher:
         return tuple(public[name] for name in sorted(public))
 
     def failures(self) -> tuple[IndexEntry, ...]:
-        """Of what was published last the versions that could not be loaded, and the models without any."""
-        return tuple(e for e in self.index(ready_only=False) if e.state == "UNAVAILABLE" and e.name not in self._idle)
+        """Of what was published last the versions that are not loaded and were to be, and the models without any."""
+        return self._public_failures
 
-    def tell(self, name: str, records: Mapping[int, Record], problem: str = "", idle: str = "") -> None:
-        """Say how a model's versions stand, or why it has none: what is wrong, or that none is asked for."""
-        if idle:
-            self._idle.add(_text(name))
-        self._entries[name] = tuple(_entries(_text(name), records, problem or idle))
-        phases = MappingProxyType({number: record.phase for number, record in records.items()})
-        history = self._history(name)
-        times = {number: seconds for number, seconds in history.load_seconds.items() if number in records}
-        self._histories[name] = history._replace(phases=phases, load_seconds=MappingProxyType(times))
-        self._changed = True
+    def tell(self, name: str, versions: Mapping[int, Standing], problem: str = "", idle: str = "") -> None:
+        """Say how a model's versions stand, and what is wrong with the model, or that none of it is asked for."""
+        model = self._model(name)
+        model.entries = tuple(_entries(_text(name), versions, problem, idle))
+        model.failures = _of(model.entries, versions, problem, Phase.FAILED, Phase.WAITING)
+        model.failed = bool(_of(model.entries, versions, problem, Phase.FAILED))
+        self._change(model, model.history._replace(versions=MappingProxyType(dict(versions)), problem=problem))
 
-    def loaded(self, name: str, number: int, seconds: float) -> None:
+    def loaded(self, name: str, seconds: float) -> None:
         """Say that a version was loaded, and how long it took."""
-        history = self._history(name)
-        times = MappingProxyType({**history.load_seconds, number: seconds})
-        self._histories[name] = history._replace(loads=history.loads + 1, load_seconds=times)
-        self._changed = True
+        model = self._model(name)
+        model.loads.add([int(seconds * 1e9)])
+        self._change(model, model.history._replace(loads=model.history.loads + 1, load_ns=model.loads.read()))
 
     def failed(self, name: str) -> None:
         """Say that a version could not be loaded, or a model of which nothing can be."""
-        history = self._history(name)
-        self._histories[name] = history._replace(load_failures=history.load_failures + 1)
-        self._changed = True
+        model = self._model(name)
+        self._change(model, model.history._replace(load_failures=model.history.load_failures + 1))
+
+    def drained(self, name: str, seconds: float) -> None:
+        """Say that the last request of a version that is let go was answered, so long after that was decided."""
+        model = self._model(name)
+        model.drains.add([int(seconds * 1e9)])
+        self._change(model, model.history._replace(drain_ns=model.drains.read()))
+
+    def rolled_back(self, name: str) -> None:
+        """Say that what served before a swap serves again."""
+        model = self._model(name)
+        self._change(model, model.history._replace(rollbacks=model.history.rollbacks + 1))
 
     def serve(self, name: str, served: Served) -> None:
         """Say where a model's requests go from now on."""
         before = self._served.get(name)
         self._served[name] = served
         if self._ready and _swapped(before, served):
-            history = self._history(name)
-            self._histories[name] = history._replace(swaps=history.swaps + 1)
+            model = self._model(name)
+            self._change(model, model.history._replace(swaps=model.history.swaps + 1))
+        self._changed = True
+
+    def forget(self, name: str) -> None:
+        """Say that there is no such model any more."""
+        self._models.pop(name, None)
+        self._served.pop(name, None)
         self._changed = True
 
     def publish(self, ready: bool) -> None:
@@ -87,15 +100,41 @@ class Publisher:
         if not self._changed and ready == self._ready:
             return
         self._changed, self._ready = False, ready
-        self._public = MappingProxyType(dict(self._entries))
-        self._public_histories = MappingProxyType(dict(self._histories))
-        self._engine.publish(self._served, ready and not (self._strict and self.failures()))
+        models = self._models
+        self._public = MappingProxyType({name: model.entries for name, model in models.items()})
+        self._public_histories = MappingProxyType({name: model.history for name, model in models.items()})
+        self._public_failures = tuple(entry for name in sorted(models) for entry in models[name].failures)
+        failed = self._strict and any(model.failed for model in models.values())
+        self._engine.publish(self._served, ready and not failed)
 
-    def _history(self, name: str) -> ModelHistory:
-        return self._histories.get(name) or ModelHistory(_text(name), _NONE, _NONE, 0, 0, 0)
+    def _model(self, name: str) -> _Model:
+        return self._models.setdefault(name, _Model(name))
+
+    def _change(self, model: _Model, history: ModelHistory) -> None:
+        model.history = history
+        self._changed = True
 
 
-_NONE: Mapping[int, Any] = MappingProxyType({})
+class _Model:
+    """What is told of one model."""
+
+    __slots__ = ("drains", "entries", "failed", "failures", "history", "loads")
+
+    def __init__(self, name: str) -> None:
+        self.entries: tuple[IndexEntry, ...] = ()
+        self.failures: tuple[IndexEntry, ...] = ()
+        self.failed = False
+        self.history = ModelHistory(_text(name))
+        self.loads = Distribution(LIFE_NS)
+        self.drains = Distribution(LIFE_NS)
+
+
+def _of(
+    entries: Iterable[IndexEntry], versions: Mapping[int, Standing], problem: str, *phases: Phase
+) -> tuple[IndexEntry, ...]:
+    """Versions in one of these phases, and the model itself when nothing of it can be served."""
+    numbers = {str(number) for number, standing in versions.items() if standing.phase in phases}
+    return tuple(entry for entry in entries if entry.version in numbers or (problem and not entry.version))
 
 
 def _swapped(before: Served | None, now: Served) -> bool:
@@ -105,13 +144,32 @@ def _swapped(before: Served | None, now: Served) -> bool:
     return before.latest is not now.latest
 
 
-def _entries(name: str, records: Mapping[int, Record], problem: str) -> list[IndexEntry]:
-    if not records:
-        return [IndexEntry(name, "", "UNAVAILABLE", _text(problem))]
+def _entries(name: str, versions: Mapping[int, Standing], problem: str, idle: str) -> list[IndexEntry]:
+    if not versions:
+        return [IndexEntry(name, "", "UNAVAILABLE" if problem or idle else "", _text(problem or idle))]
     return [
-        IndexEntry(name, str(number), record.wire_state, _text(record.reason))
-        for number, record in sorted(records.items())
+        IndexEntry(name, str(number), WIRE_STATES[standing.phase], _text(_reason(standing, problem)))
+        for number, standing in sorted(versions.items())
     ]
+
+
+def _reason(standing: Standing, problem: str) -> str:
+    """Why a version stands as it does; of one that serves, what has become of that which is to take its place."""
+    coming = standing.coming
+    if standing.phase is not Phase.READY:
+        return standing.reason + _retry(standing.retry_at)
+    if problem:
+        return f"serves on, since what is there now cannot be served: {problem}"
+    if coming is None:
+        return standing.reason
+    reason = f": {coming.reason}" if coming.reason else ""
+    return f"serves on while its newer files are {coming.phase.value}{reason}{_retry(coming.retry_at)}"
+
+
+def _retry(at: float | None) -> str:
+    if at is None:
+        return ""
+    return f" (tried again at {datetime.fromtimestamp(at, UTC).isoformat(timespec='seconds').replace('+00:00', 'Z')})"
 
 
 def _text(name: str) -> str:

@@ -2,34 +2,31 @@
 
 An entry that cannot be read (a link that leads nowhere or in circles, a missing permission) is a problem of its
 model alone, and of its version alone where it stands in one. What vanishes between listing and looking is passed
-over. Files are followed through links; a version with more than MAX_FILES, or deeper than MAX_DEPTH, is no version.
+over. Links are followed. A config's stat is taken after it was read: what is written meanwhile shows in it. Markers
+are looked for first, so that files which come later than a marker are seen to be newer.
 """
 
 from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from naiad.core.problems import Problem, Severity
-from naiad.repository import exposure, unreadable
+from naiad.repository import exposure, unreadable, walking
 from naiad.repository.names import CONFIG, CONFIGS, is_leftover, no_version, version
 from naiad.repository.pbtxt import MAX_BYTES
 from naiad.repository.snapshot import FileStat, ModelSnapshot, Snapshot, VersionFiles
 from naiad.repository.source import LocalDirectory
 
-MAX_FILES = 10_000
-"""A version with more files is taken for a link to something else."""
-MAX_DEPTH = 32
-"""Levels of directories in a version."""
 
-
-def scan(sources: Iterable[LocalDirectory], config_name: str = "") -> Snapshot:
+def scan(sources: Iterable[LocalDirectory], config_name: str = "", only: Collection[str] | None = None) -> Snapshot:
     """Look at every source once. A name that is in two of them is a problem, and neither is chosen.
 
-    config_name: `configs/NAME.pbtxt` is read instead of config.pbtxt where a model has it; empty for none.
+    config_name: `configs/NAME.pbtxt` is read instead of config.pbtxt where a model has it; empty for none. only: the
+    models to look into, None for all.
     """
     found: dict[str, list[Path]] = {}
     unknown: dict[Path, Problem] = {}
@@ -47,9 +44,15 @@ def scan(sources: Iterable[LocalDirectory], config_name: str = "") -> Snapshot:
             empty.append(source.path)
         for name, path in listed.items():
             found.setdefault(name, []).append(path)
-    models = (_model(name, paths, config_name) for name, paths in sorted(found.items()))
+    wanted = found.keys() if only is None else found.keys() & only
+    models = (_model(name, found[name], config_name) for name in sorted(wanted))
     snapshots = {model.name: _with_exposure(model, exposed) for model in models if model is not None}
     return Snapshot(snapshots, unknown, tuple(empty))
+
+
+def scan_model(name: str, path: Path) -> ModelSnapshot:
+    """Look at one model's directory, whatever that is called; it must exist."""
+    return _model(name, [path]) or _broken(name, path, Problem(f"'{path}' is gone"))
 
 
 def _with_exposure(model: ModelSnapshot, exposed: set[Path]) -> ModelSnapshot:
@@ -97,7 +100,8 @@ def _twice(paths: list[Path]) -> Problem:
 
 
 def _broken(name: str, path: Path, problem: Problem) -> ModelSnapshot:
-    return ModelSnapshot(name, path, path / CONFIG, None, {}, {}, (replace(problem, place=str(path)),))
+    problems = (replace(problem, place=str(path)),)
+    return ModelSnapshot(name, path, path / CONFIG, None, {}, {}, problems, listed=False)
 
 
 class _Directory:
@@ -113,8 +117,10 @@ class _Directory:
         self._problems: list[Problem] = []
         self._strays: list[str] = []
         self._config: bytes | None = None
+        self._config_stat: FileStat | None = None
 
     def snapshot(self) -> ModelSnapshot:
+        markers = walking.markers(self._path)
         with os.scandir(self._path) as entries:
             for entry in sorted(entries, key=lambda e: e.name):
                 if not is_leftover(entry.name):
@@ -133,6 +139,8 @@ class _Directory:
             tuple(self._problems),
             tuple(self._strays),
             models,
+            markers,
+            self._config_stat,
         )
 
     def _look_for_named_config(self) -> None:
@@ -141,8 +149,7 @@ class _Directory:
             return
         self._config_path = path
         try:
-            with path.open("rb") as file:
-                self._config = file.read(MAX_BYTES + 1)
+            self._config, self._config_stat = walking.read(path, MAX_BYTES + 1)
         except OSError as error:
             self._problems.append(replace(unreadable.of_entry(path, error), place=str(path)))
 
@@ -159,16 +166,16 @@ class _Directory:
     def _look_at(self, entry: os.DirEntry[str]) -> None:
         number = version(entry.name)
         try:
-            status = entry.stat()
+            status, found = entry.stat(), walking.entry_stat(entry)
         except OSError as error:
             self._unreadable(entry, number, error)
             return
         if stat.S_ISDIR(status.st_mode):
             self._directory(entry, number)
         elif entry.name == CONFIG:
-            self._config = self._read_config(entry, status)
+            self._read_config(entry, status)
         elif stat.S_ISREG(status.st_mode):
-            self._files[entry.name] = _file_stat(status)
+            self._files[entry.name] = found
             if number is not None:
                 text = f"ignore '{entry.name}' which is a file: a version is a directory"
                 remedy = f"Put the model's file into a directory '{entry.name}'"
@@ -179,7 +186,7 @@ class _Directory:
         if entry.name == CONFIG:
             self._no_config(f"'{CONFIG}' is a directory", "a directory", entry)
         elif number is not None:
-            self._versions[number] = read_version(Path(entry.path))
+            self._versions[number] = walking.read_version(Path(entry.path))
         elif no_version(entry.name):
             self._strays.append(entry.name)
 
@@ -201,105 +208,14 @@ class _Directory:
         else:
             self._warn(problem, entry)
 
-    def _read_config(self, entry: os.DirEntry[str], status: os.stat_result) -> bytes | None:
+    def _read_config(self, entry: os.DirEntry[str], status: os.stat_result) -> None:
         if not stat.S_ISREG(status.st_mode):
             self._no_config(f"'{CONFIG}' is not a regular file", "something else", entry)
-            return None
+            return
         try:
-            with Path(entry.path).open("rb") as file:
-                return file.read(MAX_BYTES + 1)
+            self._config, self._config_stat = walking.read(Path(entry.path), MAX_BYTES + 1)
         except OSError as error:
             self._unreadable(entry, None, error)
-            return None
 
     def _warn(self, problem: Problem, entry: os.DirEntry[str]) -> None:
         self._problems.append(replace(problem, place=entry.path, severity=Severity.WARNING))
-
-
-def _file_stat(status: os.stat_result) -> FileStat:
-    return FileStat(status.st_size, status.st_mtime_ns, status.st_ino)
-
-
-def read_version(path: Path) -> VersionFiles:
-    """A version's directory with all its files; whatever cannot be read becomes its problem."""
-    files: dict[str, FileStat] = {}
-    try:
-        _collect(path, files)
-    except _UnreadableError as error:
-        return VersionFiles(path, files, replace(error.problem, place=str(path)))
-    return VersionFiles(path, files, passed_over=() if files else _passed_over(path))
-
-
-def _collect(path: Path, files: dict[str, FileStat]) -> None:
-    for name, status in _walk(path, "", frozenset()):
-        files[name] = _file_stat(status)
-        if len(files) > MAX_FILES:
-            files.clear()
-            raise _UnreadableError(_too_many(path))
-
-
-def _too_many(path: Path) -> Problem:
-    return Problem(
-        f"'{path}' has more than {MAX_FILES} files",
-        found=f"more than {MAX_FILES} files",
-        expected="the files of one model",
-        remedy="Remove what is not the model's, or the link that leads elsewhere",
-        topic="too many files",
-    )
-
-
-def _passed_over(path: Path) -> tuple[str, ...]:
-    """The files in the making of a version that has no others."""
-    try:
-        with os.scandir(path) as entries:
-            return tuple(sorted(e.name for e in entries if not e.name.startswith(".") and is_leftover(e.name)))
-    except OSError:
-        return ()
-
-
-class _UnreadableError(Exception):
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(str(problem))
-        self.problem = problem
-
-
-def _walk(path: Path, prefix: str, above: frozenset[tuple[int, int]]) -> Iterator[tuple[str, os.stat_result]]:
-    """The regular files below a directory. `above`: the directories on the way, by which a circle is noticed."""
-    try:
-        here = path.stat()
-        with os.scandir(path) as entries:
-            listed = sorted((e for e in entries if not is_leftover(e.name)), key=lambda e: e.name)
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise _UnreadableError(unreadable.of_entry(path, error)) from None
-    if (here.st_dev, here.st_ino) in above:
-        raise _UnreadableError(_odd(path, "a link to a directory that it stands in", "Remove the link"))
-    if len(above) == MAX_DEPTH:
-        depth = f"deeper than {MAX_DEPTH} levels below its version's directory"
-        raise _UnreadableError(_odd(path, depth, "Move the model's files further up"))
-    above |= {(here.st_dev, here.st_ino)}
-    for entry in listed:
-        yield from _walk_entry(entry, prefix + entry.name, above)
-
-
-def _walk_entry(
-    entry: os.DirEntry[str], name: str, above: frozenset[tuple[int, int]]
-) -> Iterator[tuple[str, os.stat_result]]:
-    try:
-        status = entry.stat()
-    except OSError as error:
-        if isinstance(error, FileNotFoundError) and not entry.is_symlink():
-            return
-        raise _UnreadableError(unreadable.of_entry(Path(entry.path), error)) from None
-    if stat.S_ISDIR(status.st_mode):
-        yield from _walk(Path(entry.path), f"{name}/", above)
-    elif stat.S_ISREG(status.st_mode):
-        yield name, status
-    else:
-        raise _UnreadableError(_odd(Path(entry.path), "neither a file nor a directory", "Remove it"))
-
-
-def _odd(path: Path, what: str, remedy: str) -> Problem:
-    expected = "a plain file or directory"
-    return Problem(f"'{path}' is {what}", found=what, expected=expected, remedy=remedy, topic=what)

@@ -33,6 +33,8 @@ from naiad.settings.kinds import (
     Port,
     Seconds,
     ServerName,
+    Share,
+    Swap,
     Threads,
     Verbosity,
     Wire,
@@ -55,14 +57,30 @@ class Repository(Group):
         description="Directory of models, or one model's own directory. May be repeated.",
     )
     model_control_mode: ControlMode = Field(
-        "none",
-        description="Which models are loaded: all of them once, at the start (none), or those that --load-model names "
-        "(explicit). poll is not available yet.",
+        "poll",
+        description="How models come and go: all are loaded at the start, and again whenever their files change "
+        "(poll); at the start alone (none); or those that --load-model names, and what clients load and unload "
+        "(explicit).",
+    )
+    repository_poll_secs: Seconds = Field(
+        15,
+        description="With --model-control-mode=poll: how often everything is looked at. Most changes are heard of at "
+        "once; on file systems of other machines this finds them. 0: never.",
+    )
+    repository_settle_secs: Seconds = Field(
+        1,
+        description="With --model-control-mode=poll: how long files must have stayed as they are before they are "
+        "loaded. A finished directory that is renamed into its place is loaded at once.",
     )
     load_model: list[str] = Field(
         default_factory=list,
         title="MODEL",
         description="With --model-control-mode=explicit: a model to load at the start; * loads all. May be repeated.",
+    )
+    allow_code_upload: bool = Field(
+        False,
+        description="Take files that may hold code from clients that load a model with files of their own. "
+        "Whoever can call the server can then run anything in it.",
     )
     exit_on_error: bool = Field(
         False,
@@ -87,6 +105,21 @@ class Repository(Group):
         300,
         description="How long one version may take to load, all tries together, before it counts as failed; "
         "0: as long as it wants.",
+    )
+    swap: Swap = Field(
+        "beside",
+        description="How a version takes another's place: it is loaded beside what serves, or, where memory is short, "
+        "after that was unloaded, while requests wait in the queue (replace). A config can say the same of its model, "
+        "with the parameter swap.",
+    )
+    rollback_error_rate: Share | None = Field(
+        None,
+        description="Which share of its requests a version may fail after a swap, 0 to 1; when it fails more, what "
+        "served before serves again. Default: no version is judged.",
+    )
+    rollback_window_secs: Seconds = Field(
+        60,
+        description="With --rollback-error-rate: for how long a version is judged, and what served before it is kept.",
     )
     backend_config: list[BackendOption] = Field(
         default_factory=list,

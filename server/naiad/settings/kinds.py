@@ -109,12 +109,6 @@ def _metrics_option(option: str) -> str:
     return option
 
 
-def _control_mode(mode: str) -> str:
-    if mode == "poll":
-        raise ValueError("expected none or explicit: polling is not available yet, models are loaded at the start")
-    return mode
-
-
 def _config_name(name: str) -> str:
     if not name or "/" in name or any(c.isspace() for c in name):
         raise ValueError("expected the name of a file in configs/, without .pbtxt")
@@ -123,6 +117,7 @@ def _config_name(name: str) -> str:
 
 Port = Annotated[int, Field(ge=0, le=65535, title="PORT")]
 Seconds = Annotated[float, Field(ge=0, le=LONGEST_SECS, allow_inf_nan=False, title="SECONDS")]
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False, title="SHARE")]
 Milliseconds = Annotated[int, Field(ge=1, le=LONGEST_MS, title="MILLISECONDS")]
 MillisecondsOrNever = Annotated[int, Field(ge=0, le=LONGEST_MS, title="MILLISECONDS"), BeforeValidator(_least(0))]
 Interval = Annotated[
@@ -139,7 +134,8 @@ File = Annotated[Path | None, Field(title="FILE"), BeforeValidator(_absent)]
 Wire = Annotated[
     Literal["native", "aio"] | None, Field(title="native|aio"), BeforeValidator(_lower), BeforeValidator(_absent)
 ]
-ControlMode = Annotated[Literal["none", "poll", "explicit"], BeforeValidator(_lower), AfterValidator(_control_mode)]
+ControlMode = Annotated[Literal["none", "poll", "explicit"], BeforeValidator(_lower)]
+Swap = Annotated[Literal["beside", "replace"], BeforeValidator(_lower)]
 Compression = Annotated[Literal["none", "low", "medium", "high"], BeforeValidator(_lower)]
 LogFormat = Annotated[Literal["text", "json"], BeforeValidator(_text_format)]
 ConfigName = Annotated[str, AfterValidator(_config_name)]

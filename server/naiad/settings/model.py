@@ -119,11 +119,6 @@ def _contradictions(settings: Settings) -> Iterator[str]:
     explicit = settings.model_control_mode == "explicit"
     if settings.load_model and not explicit:
         yield "--load-model: expected --model-control-mode=explicit beside it; without, all models are loaded"
-    if explicit and not settings.load_model:
-        yield (
-            "--model-control-mode=explicit: expected --load-model beside it, MODEL or *: loading by request is not "
-            "available yet, nothing would ever be served"
-        )
     if "*" in settings.load_model and len(settings.load_model) > 1:
         yield "--load-model: got * and other names, expected * alone, which loads all models"
     if missing := [flag for flag, file in _pem_files(settings).items() if file is None]:
@@ -144,8 +139,6 @@ def _pem_files(settings: Settings) -> dict[str, Path | None]:
 def _warnings(settings: Settings) -> Iterator[str]:
     if not settings.allow_grpc:
         yield "--allow-grpc=false: inference is served over gRPC only yet; over HTTP there is the server's health"
-    if settings.model_control_mode == "explicit":
-        yield "--model-control-mode=explicit: loading and unloading by request is not available yet"
     if not settings.uses_tls:
         for name in ("grpc_server_cert", "grpc_server_key"):
             if getattr(settings, name) is not None:

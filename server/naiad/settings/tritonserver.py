@@ -57,9 +57,10 @@ ALIASES = {"model-store": "model_repository", "strict-model-config": "disable_au
 """Further names that tritonserver has for settings."""
 
 OWN = frozenset({
-    "access-log", "config-file", "grpc-handshake-timeout", "grpc-max-concurrent-streams", "grpc-max-connection-idle",
-    "grpc-max-message-size", "grpc-max-metadata-size", "grpc-transport", "log-level", "max-bytes-in-flight",
-    "max-queue-size", "model-load-timeout-secs", "shutdown-delay-secs",
+    "access-log", "allow-code-upload", "config-file", "grpc-handshake-timeout", "grpc-max-concurrent-streams",
+    "grpc-max-connection-idle", "grpc-max-message-size", "grpc-max-metadata-size", "grpc-transport", "log-level",
+    "max-bytes-in-flight", "max-queue-size", "model-load-timeout-secs", "repository-settle-secs",
+    "rollback-error-rate", "rollback-window-secs", "shutdown-delay-secs", "swap",
 })  # fmt: skip
 """Settings that tritonserver does not have."""
 
@@ -84,7 +85,6 @@ def _refused(why: str, *names: str, boolean: bool = False) -> list[Foreign]:
 
 FOREIGN: tuple[Foreign, ...] = (
     Foreign("enable-peer-access", Verdict.ALREADY, "nothing is copied between GPUs", boolean=True),
-    *_no_effect("repositories are read once, at the start", "repository-poll-secs"),
     *_no_effect("HTTP is served by one event loop", "http-thread-count"),
     *_no_effect("HTTP takes no inference requests yet", "http-max-input-size"),
     *_no_effect("gRPC is served by one event loop, which hands requests over in bulk", "grpc-infer-thread-count"),

@@ -18,7 +18,8 @@ from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message_factory import GetMessageClass
 
 from naiad.core.config import ModelConfig
-from naiad.core.engine import IndexEntry, ModelHistory
+from naiad.core.engine import IndexEntry
+from naiad.core.history import ModelHistory
 from naiad.frontends.grpc import inference
 from naiad.frontends.grpc.service import GrpcService
 from naiad.frontends.grpc.transport import TransportSettings

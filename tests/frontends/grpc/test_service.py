@@ -25,8 +25,6 @@ from tests.frontends.grpc.wires import PATIENCE, begin
 StatusCode = grpc.StatusCode
 NOT_YET = {
     "ModelStreamInfer",
-    "RepositoryModelLoad",
-    "RepositoryModelUnload",
     "SystemSharedMemoryStatus",
     "SystemSharedMemoryRegister",
     "SystemSharedMemoryUnregister",
@@ -36,6 +34,7 @@ NOT_YET = {
     "TraceSetting",
     "LogSettings",
 }
+CANNOT_BE_EMPTY = {"ModelInfer", "ModelConfig", "ModelMetadata", "RepositoryModelLoad", "RepositoryModelUnload"}
 
 
 @pytest.fixture(params=sorted(WIRED))
@@ -59,7 +58,7 @@ def test_all_methods_that_clients_know_are_served_or_say_that_they_are_not_yet(s
         else:
             refusal = error(call, _empty(name))
         assert refusal == (StatusCode.UNIMPLEMENTED, f"{name} is not implemented yet by this server")
-    for name in sorted(set(methods) - NOT_YET - {"ModelInfer", "ModelConfig", "ModelMetadata"}):
+    for name in sorted(set(methods) - NOT_YET - CANNOT_BE_EMPTY):
         served.rpc(name)(_empty(name), timeout=PATIENCE)
 
 
@@ -78,7 +77,13 @@ def test_the_server_lives_and_is_ready_after_the_first_pass_of_loading(served: S
 def test_server_metadata_name_the_server_and_what_works(served: Served) -> None:
     metadata = served.rpc("ServerMetadata")(pb.ServerMetadataRequest())
     assert (metadata.name, metadata.version) == ("naiad", naiad.__version__)
-    assert list(metadata.extensions) == ["model_configuration", "parameters", "statistics"]
+    assert list(metadata.extensions) == [
+        "model_repository",
+        "model_repository(unload_dependents)",
+        "model_configuration",
+        "parameters",
+        "statistics",
+    ]
 
 
 # Models.

@@ -20,7 +20,13 @@ from naiad.protocol import model_config_pb2
 
 SERVICE = pb.DESCRIPTOR.services_by_name["GRPCInferenceService"]
 SERVER_NAME = "naiad"
-EXTENSIONS = ("model_configuration", "parameters", "statistics")
+EXTENSIONS = (
+    "model_repository",
+    "model_repository(unload_dependents)",
+    "model_configuration",
+    "parameters",
+    "statistics",
+)
 """Extensions of the protocol that work; names as the protocol has them."""
 
 

@@ -6,27 +6,30 @@ from google.protobuf.descriptor import ServiceDescriptor
 
 from naiad.core.engine import Engine
 from naiad.core.errors import NaiadError
-from naiad.frontends.grpc import health, inference, reflection
+from naiad.frontends.grpc import admin, health, inference, reflection
 from naiad.frontends.grpc.dispatch import Dispatcher, OpenStream, Unary
 from naiad.frontends.grpc.infer import ModelInfer
 from naiad.frontends.grpc.reflection import Reflection, ReflectionStream
+from naiad.frontends.grpc.repository_control import RepositoryControl
 from naiad.frontends.grpc.transport import STOPPING, Call, Transport
 
-SERVICES = (inference.SERVICE, health.SERVICE, *reflection.SERVICES)
+SERVICES = (inference.SERVICE, admin.SERVICE, health.SERVICE, *reflection.SERVICES)
 
 
 class GrpcService:
     """The gRPC services of one engine: `start`, perhaps `refuse`, and `stop`, each once.
 
-    name: what the server calls itself.
+    name: what the server calls itself. mode: how models come and go.
     """
 
-    def __init__(self, engine: Engine, transport: Transport, name: str = inference.SERVER_NAME) -> None:
+    def __init__(
+        self, engine: Engine, transport: Transport, name: str = inference.SERVER_NAME, mode: str = "none"
+    ) -> None:
         self._transport = transport
         self._health = health.Health(engine, transport.send)
         self._reflection = Reflection(service.full_name for service in SERVICES)
         self._infer = ModelInfer(engine, transport.send)
-        self._dispatcher = Dispatcher(transport.send, self._unary(engine, name), self._streams(), self._failed)
+        self._dispatcher = Dispatcher(transport.send, self._unary(engine, name, mode), self._streams(), self._failed)
 
     def start(self) -> int:
         """Listen; gives the port. OSError: why the address cannot be had. ValueError: what is wrong with a TLS file."""
@@ -47,9 +50,10 @@ class GrpcService:
         self._transport.stop(grace)
         self._health.stop()
 
-    def _unary(self, engine: Engine, name: str) -> dict[str, Unary]:
+    def _unary(self, engine: Engine, name: str, mode: str) -> dict[str, Unary]:
         handlers: dict[str, Unary] = {
             **inference.InferenceReads(engine, name).handlers,
+            **RepositoryControl(engine, self._transport.send).handlers,
             "ModelInfer": self._infer,
         }
         unary = {
@@ -57,6 +61,8 @@ class GrpcService:
             for method in inference.SERVICE.methods
             if not (method.client_streaming or method.server_streaming)
         }
+        admins = admin.Admin(engine, name, mode).handlers
+        unary |= {_path(admin.SERVICE, method): handler for method, handler in admins.items()}
         return {**unary, _path(health.SERVICE, "Check"): self._health.check}
 
     def _streams(self) -> dict[str, OpenStream]:
