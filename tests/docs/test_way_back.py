@@ -1,4 +1,4 @@
-"""What docs/hot-swap.md says of names that only Naiad knows: it loads a repository with all of them, and so does Triton.
+"""What docs/hot-swap.md says of names that only Naiad knows: it serves a repository with all of them; Triton does too.
 
 Triton was asked by hand; what is kept here is what it answered, as rules: a directory beside a model's versions is a
 version if its name begins with a digit (C's `strtoll`), one at the top is a model, and whatever else there is is

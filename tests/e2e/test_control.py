@@ -189,6 +189,13 @@ def test_files_of_a_model_on_the_disk_count_until_it_is_loaded_from_there(client
     assert list(client.get_model_metadata("net").outputs[0].shape) == [-1, 3]
 
 
+def test_the_index_shows_models_that_came_while_the_server_ran(client: Any, repository: Path) -> None:
+    identity(repository, "new")
+    assert index(client)["new"] == ("", "", "")
+    client.load_model("new")
+    assert index(client)["new"] == ("1", "READY", "")
+
+
 def test_a_call_that_is_taken_back_takes_nothing_back(server: Server, client: Any) -> None:
     call = server.stub.RepositoryModelLoad.future(wire.RepositoryModelLoadRequest(model_name="echo"))
     call.cancel()

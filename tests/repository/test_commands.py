@@ -99,6 +99,11 @@ class Desk:
     def loading(self, model: str) -> None:
         eventually(lambda: any(each.model == model for each in self.site.made))
 
+    def look(self) -> Answer:
+        answer = Answer()
+        assert self.site.house.engine.look(answer.done)
+        return answer
+
     def index(self) -> list[IndexEntry]:
         return [*self.site.manager.index(ready_only=False)]
 
@@ -286,6 +291,37 @@ def test_a_repository_that_is_away_keeps_what_is_loaded_and_can_be_unloaded(desk
     assert desk.unload("m").get() is None
     assert not desk.serves("m")
     root.with_name("away").rename(root)
+
+
+def test_the_index_shows_what_is_on_the_disk_when_somebody_looks(desk: Desk, root: Path) -> None:
+    desk.load("m").get()
+    lay(root, {"x/1/model.onnx": ""})
+    for name in ("m", "n"):
+        root.joinpath(name).rename(root.with_name(f"away-{name}"))
+    assert desk.look().get() is None
+    assert desk.index() == [("m", "1", "READY", ""), ("x", "", "", "")]
+    assert desk.look().get() is None
+    root.with_name("away-n").rename(root / "n")
+    assert desk.look().get() is None
+    assert [entry.name for entry in desk.index()] == ["m", "n", "x"]
+    root.with_name("away-m").rename(root / "m")
+
+
+def test_a_look_at_a_repository_that_is_away_changes_nothing(desk: Desk, root: Path) -> None:
+    root.rename(root.with_name("away"))
+    assert desk.look().get() is None
+    assert [entry.name for entry in desk.index()] == ["m", "n"]
+    root.with_name("away").rename(root)
+
+
+def test_models_that_are_unloaded_and_removed_are_no_more_when_somebody_looks(desk: Desk, root: Path) -> None:
+    desk.load("m").get()
+    desk.unload("m").get()
+    root.joinpath("m").rename(root.with_name("away-m"))
+    desk.look().get()
+    eventually(lambda: [entry.name for entry in desk.index()] == ["n"])
+    root.with_name("away-m").rename(root / "m")
+    assert desk.load("m").get() is None
 
 
 # Files.
@@ -488,4 +524,5 @@ def test_without_a_commander_commands_are_refused() -> None:
         for command in (partial(engine.load, "m", Overrides(), answer.done), partial(engine.unload, "m", answer.done)):
             with pytest.raises(Unavailable, match="explicit model load / unload is not allowed if polling is enabled"):
                 command()
+        assert not engine.look(answer.done)
         assert not answer.known

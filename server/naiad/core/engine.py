@@ -69,6 +69,8 @@ class Commander(Protocol):
 
     def unload(self, name: str, done: Done) -> None: ...
 
+    def look(self, done: Done) -> None: ...
+
 
 @dataclass(frozen=True, slots=True)
 class Served:
@@ -247,6 +249,13 @@ class Engine:
     def unload(self, name: str, done: Done) -> None:
         """Serve a model no longer. What is not loaded, or not known, is done at once."""
         self._commanded().unload(name, done)
+
+    def look(self, done: Done) -> bool:
+        """Have the index show which models there are by now; False, and `done` is not called, where it always does."""
+        if self._commander is None or self._stopping or self._retired:
+            return False
+        self._commander.look(done)
+        return True
 
     def _commanded(self) -> Commander:
         if self._stopping or self._retired:

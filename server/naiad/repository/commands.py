@@ -8,7 +8,7 @@ What is given as files is written before that by another thread; a command that 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from queue import SimpleQueue
 from threading import Lock, Thread
@@ -42,10 +42,15 @@ class Commands:
         self._writing: dict[str, Done] = {}
         self._stopping = False
         self._directories: dict[str, tuple[OverrideDirectory, ...]] = {}
+        self._wanted: set[str] = set()
+        self._unwanted: set[str] = set()
         self._uploads = Uploads()
         self._thread = Thread(target=self._work, name="naiad-commands", daemon=True)
 
-    def start(self) -> None:
+    def start(self, first: Iterable[Candidate]) -> None:
+        """first: what the manager was told at the start."""
+        for candidate in first:
+            (self._wanted if candidate.wanted or candidate.problem else self._unwanted).add(candidate.name)
         self._uploads.start()
         self._thread.start()
 
@@ -81,6 +86,11 @@ class Commands:
         done = self._answers.awaited(done)
         self._ask(name, partial(self._unload, name, done), done)
 
+    def look(self, done: Done) -> None:
+        """See Engine.look."""
+        done = self._answers.awaited(done)
+        self._asked.put((partial(self._look, done), done))
+
     def _ask(self, name: str, command: Callable[[], None], done: Done) -> None:
         with self._lock:
             self._writing.pop(name, None)
@@ -109,6 +119,28 @@ class Commands:
         if self._stopping:
             raise Unavailable("Server exiting")
 
+    def _look(self, done: Done) -> None:
+        self._go_on()
+        new, missing = self._survey.others(self._wanted | self._unwanted)
+        gone = self._unwanted.intersection(missing)
+        self._unwanted = (self._unwanted - gone) | {candidate.name for candidate in new}
+        left = len(new) + len(gone)
+
+        def ended(_: Ended) -> None:
+            nonlocal left
+            left -= 1
+            if not left:
+                self._tell(partial(done, None))
+
+        if left:
+            self._manager.want(new, gone=gone, told=ended)
+        else:
+            done(None)
+
+    def _is_wanted(self, name: str) -> None:
+        self._wanted.add(name)
+        self._unwanted.discard(name)
+
     def _load(self, name: str, config: str, done: Done) -> None:
         self._go_on()
         try:
@@ -124,6 +156,7 @@ class Commands:
             if error is None:
                 self._tell(partial(self._discard, name, older))
 
+        self._is_wanted(name)
         self._manager.want([candidate], again=True, told=ended)
 
     def _load_given(self, name: str, config: str, done: Done, written: OverrideDirectory | NaiadError) -> None:
@@ -143,6 +176,7 @@ class Commands:
             done(error)
             self._tell(partial(self._discard, name, older) if error is None else partial(self._failed, name, written))
 
+        self._is_wanted(name)
         self._manager.want([candidate], again=True, told=ended)
 
     def _given(self, name: str, config: str, directory: OverrideDirectory, *, newest: bool) -> Candidate:
@@ -155,6 +189,7 @@ class Commands:
         """Discard the files of a load that failed; forget a model of which there is nothing else."""
         self._discard(name, (directory,))
         if name not in self._directories and not self._survey.has(name):
+            self._wanted.discard(name)
             self._manager.want((), gone=(name,))
 
     def _discard(self, name: str, unused: Sequence[OverrideDirectory]) -> None:
@@ -176,9 +211,12 @@ class Commands:
             done(None)
             self._tell(partial(self._discard, name, older))
 
+        self._wanted.discard(name)
         if self._survey.has(name):
+            self._unwanted.add(name)
             self._manager.want([Candidate(name, {}, idle=UNLOADED)], told=ended)
         else:
+            self._unwanted.discard(name)
             self._manager.want((), gone=(name,), told=ended)
 
     def _tell(self, task: Callable[[], None]) -> None:

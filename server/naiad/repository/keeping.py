@@ -54,9 +54,10 @@ class Keeper:
         if self._surveyor is not None:
             self._surveyor.start()
         else:
-            self._manager.want(self._survey.once(), first=True)
-        if self.commands is not None:
-            self.commands.start()
+            candidates = self._survey.once()
+            self._manager.want(candidates, first=True)
+            if self.commands is not None:
+                self.commands.start(candidates)
 
     def stop(self) -> None:
         """Tell it nothing any more."""

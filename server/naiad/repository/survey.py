@@ -109,8 +109,17 @@ class Survey:
 
     def _at_once(self, model: ModelSnapshot) -> Candidate:
         if not self._asked.asks_for(model.name):
-            return Candidate(model.name, {}, idle="" if model.listed else "; ".join(map(str, errors(model.problems))))
+            return _by_name(model)
         return self._catalog.entry(model).candidate
+
+    def others(self, known: Collection[str]) -> Findings:
+        """Models that are there by now, as such that are not to be loaded, and which of `known` are gone."""
+        try:
+            names = {name for root in self.roots for name in LocalDirectory(root).models()}
+        except OSError:
+            return Findings()
+        new = scan(map(LocalDirectory, self.roots), self._asked.config_name, names.difference(known)).models
+        return Findings([*map(_by_name, new.values())], sorted(set(known) - names))
 
     def has(self, name: str) -> bool:
         """Whether a repository has a model of that name now, or cannot be read."""
@@ -235,6 +244,11 @@ class Survey:
 
     def close(self) -> None:
         self._digests.close()
+
+
+def _by_name(model: ModelSnapshot) -> Candidate:
+    """A model that is not to be loaded; what is told of it is why it could not be."""
+    return Candidate(model.name, {}, idle="" if model.listed else "; ".join(map(str, errors(model.problems))))
 
 
 def _level(problem: Problem) -> int:

@@ -20,12 +20,30 @@ CONFIG, FILE, DEPENDENTS = "config", "file:", "unload_dependents"
 
 
 class RepositoryControl:
-    """The handlers, by the RPC's name."""
+    """The handlers, by the RPC's name. index: tells the repository's index as it was published last."""
 
-    def __init__(self, engine: Engine, send: Callable[[Sequence[Reply]], None]) -> None:
+    def __init__(self, engine: Engine, send: Callable[[Sequence[Reply]], None], index: Unary) -> None:
         self._engine = engine
         self._send = send
-        self.handlers: dict[str, Unary] = {"RepositoryModelLoad": self._load, "RepositoryModelUnload": self._unload}
+        self._published = index
+        self.handlers: dict[str, Unary] = {
+            "RepositoryIndex": self._index,
+            "RepositoryModelLoad": self._load,
+            "RepositoryModelUnload": self._unload,
+        }
+
+    def _index(self, call: Call, message: Buffer) -> Reply | None:
+        """Where nobody watches what is on the disk, that is looked at first."""
+
+        def looked(_: NaiadError | None) -> None:
+            try:
+                reply = self._published(call, message)
+            except NaiadError as error:
+                reply = failure(call, error)
+            if reply is not None:
+                self._send([reply])
+
+        return None if self._engine.look(looked) else self._published(call, message)
 
     def _load(self, call: Call, message: Buffer) -> None:
         request, large = load_request.read(message)

@@ -52,8 +52,8 @@ class GrpcService:
 
     def _unary(self, engine: Engine, name: str, mode: str) -> dict[str, Unary]:
         handlers: dict[str, Unary] = {
-            **inference.InferenceReads(engine, name).handlers,
-            **RepositoryControl(engine, self._transport.send).handlers,
+            **(reads := inference.InferenceReads(engine, name).handlers),
+            **RepositoryControl(engine, self._transport.send, reads["RepositoryIndex"]).handlers,
             "ModelInfer": self._infer,
         }
         unary = {
