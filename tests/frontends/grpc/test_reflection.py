@@ -27,6 +27,7 @@ NAMES = {
     "grpc.reflection.v1.ServerReflection",
     "grpc.reflection.v1alpha.ServerReflection",
     "inference.GRPCInferenceService",
+    "naiad.v1.Admin",
 }
 
 
