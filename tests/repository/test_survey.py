@@ -99,12 +99,13 @@ def test_what_stays_as_it_is_is_told_once(disk: Disk) -> None:
     assert disk.look("m") == {}
 
 
-def test_a_new_version_leaves_the_one_before_wanted_until_it_has_settled(disk: Disk) -> None:
+def test_a_new_version_leaves_the_one_before_wanted_until_it_may_be_served(disk: Disk) -> None:
     before = disk.settle()["m"].wanted[1].identity
-    lay(disk.root, {"m/2/x": ""})
+    lay(disk.root, {"m/2/x": "", "m/2/.publishing": ""})
     now = disk.look("m")["m"]
     assert {n: wish.identity for n, wish in now.wanted.items()} == {1: before}
     assert list(now.waiting) == [2]
+    (disk.root / "m" / "2" / ".publishing").unlink()
     assert list(disk.settle()["m"].wanted) == [2]
 
 
