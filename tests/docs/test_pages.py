@@ -67,7 +67,8 @@ def test_every_link_leads_to_a_file_and_a_heading_that_are_there(page: Path) -> 
 
 
 def test_every_flag_and_variable_that_the_pages_name_exists() -> None:
-    known = {*FLAG.findall(help_of("serve")), *FLAG.findall(help_of("check")), *(f"--{flag}" for flag in FLAGS)}
+    commands = {flag for command in ("serve", "check", "status") for flag in FLAG.findall(help_of(command))}
+    known = {*commands, *(f"--{flag}" for flag in FLAGS)}
     written = {
         word
         for page in PAGES
