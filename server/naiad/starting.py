@@ -5,7 +5,6 @@ Each check says all that is in the way. origin: where what is wrong was asked fo
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import importlib
 import os
@@ -21,15 +20,13 @@ from naiad.frontends.grpc.tls import problems as tls_problems
 from naiad.frontends.grpc.transport import Tls
 from naiad.observability import cgroup
 from naiad.repository import unreadable
+from naiad.repository.heap import HEAP
 from naiad.repository.loading import Backends
 
 Options = Mapping[str, Mapping[str, str]]
 """Backend -> key -> value; what is for all backends stands under the empty name."""
 
 
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
-_LARGEST_MMAP_THRESHOLD = 2**25
-"""glibc takes none above; what is larger is returned to the system at once, as ever."""
 KEPT = 2**27
 """Bytes of freed memory that are kept, but a sixteenth of what the process may have where that is less."""
 
@@ -123,10 +120,7 @@ def keep_memory() -> None:
     """
     if any(name in os.environ for name in ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_")):
         return
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(_M_TRIM_THRESHOLD, min(KEPT, cgroup.memory_limit() // 16))
-        mallopt(_M_MMAP_THRESHOLD, _LARGEST_MMAP_THRESHOLD)
+    HEAP.keep(min(KEPT, cgroup.memory_limit() // 16))
 
 
 def listening(wire: str, host: str, port: int, start: Callable[[], int]) -> int:

@@ -634,3 +634,20 @@ def test_whatever_happens_only_what_has_settled_is_served_and_in_the_end_all_of_
         disk.now = found.due
         found = checked.look()
     assert found == Judgement(disk.snapshot(), {})
+
+
+def test_a_version_from_which_a_file_went_before_the_first_look_waits() -> None:
+    there = directory({"w.bin": OLD})
+    assert there.stat is not None
+    emptied = replace(there, stat=there.stat._replace(mtime_ns=at(-0.25)))
+    site = Site()
+    found = site.look(0, model(emptied))
+    assert (served(found), found.due) == ({}, 0.75)
+    assert served(site.look(0.75, model(emptied))) == {1: {"w.bin": OLD}}
+
+
+def test_a_directory_with_an_mtime_of_tomorrow_tells_nothing() -> None:
+    there = directory({"w.bin": OLD})
+    assert there.stat is not None
+    snapshot = model(replace(there, stat=there.stat._replace(mtime_ns=at(86400))))
+    assert served(Site().look(0, snapshot)) == {1: {"w.bin": OLD}}

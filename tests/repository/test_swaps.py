@@ -381,8 +381,16 @@ def test_where_both_do_not_fit_what_serves_is_closed_before_the_next_is_loaded(s
     assert site.ask("m") == 4.0
 
 
+def test_what_was_closed_for_one_that_serves_is_not_loaded_again(site: Site) -> None:
+    site.want("m", (1, "a"), replace=True).get()
+    assert site.want("m", (2, "b"), replace=True, present=(1, 2)).get() == Ended()
+    site.want("m", (2, "b"), replace=True, present=(1, 2)).get()
+    assert site.loads == [("m", 1, "a"), ("m", 2, "b")]
+    assert site.states() == [("m", "1", "UNAVAILABLE"), ("m", "2", "READY")]
+
+
 def test_what_was_closed_for_one_that_fails_is_loaded_again(site: Site) -> None:
-    site.want("m", (1, "a")).get()
+    site.want("m", (1, "a"), replace=True).get()
     site.plan["b"] = InvalidArgument("the file is truncated")
     site.want("m", (2, "b"), replace=True, present=(1, 2))
     eventually(lambda: len(site.loads) == 3)

@@ -89,7 +89,8 @@ class Model:
     @property
     def wanted(self) -> Mapping[int, Wish]:
         """What is to serve: what the repository says, and where that has failed, what was unloaded for it."""
-        return {**self.fallback, **self.candidate.wanted} if self.ended else self.candidate.wanted
+        failed = self.ended and not self._all_serve
+        return {**self.fallback, **self.candidate.wanted} if failed else self.candidate.wanted
 
     @property
     def serving(self) -> list[Generation]:
@@ -103,6 +104,13 @@ class Model:
     def ended(self) -> bool:
         """Whether all that is wanted serves or has failed."""
         return all(self._has(number, wish.identity) for number, wish in self.candidate.wanted.items())
+
+    @property
+    def _all_serve(self) -> bool:
+        return all(
+            number in self.slots and self.slots[number].held.serving == identity
+            for number, identity in self.candidate.identities.items()
+        )
 
     def _has(self, number: int, identity: str) -> bool:
         held = self.slots[number].held if number in self.slots else Held()
@@ -152,10 +160,7 @@ class Model:
 
     def tidy(self) -> None:
         """Forget slots in which nothing is, how versions ended that were removed, and what is not to come back."""
-        if not self.candidate.problem and all(
-            number in self.slots and self.slots[number].held.serving == identity
-            for number, identity in self.candidate.identities.items()
-        ):
+        if not self.candidate.problem and self._all_serve:
             self.fallback.clear()
         for number in [n for n, slot in self.slots.items() if slot.serving is None and slot.coming is None]:
             del self.slots[number]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from threading import Event
@@ -27,7 +27,8 @@ from naiad.core.version import Shared, Version
 from naiad.protocol.config import finish
 from naiad.protocol.config_rules import problems_of_completed
 from naiad.repository import gate
-from naiad.repository.memory import TRIMMED, Free, check_room, size_of, trim
+from naiad.repository.heap import HEAP
+from naiad.repository.memory import GIVEN_BACK, Free, check_room, size_of
 from naiad.repository.resolve import Resolved
 from naiad.repository.wanted import Progress
 from naiad.repository.warmup import warm_up
@@ -114,7 +115,7 @@ class Loader:
         it is loaded, and warms up.
         """
         size = size_of(resolved.files.version_directory)
-        with ExitStack() as undo:
+        with ExitStack() as undo, HEAP.mapped() if size >= GIVEN_BACK else nullcontext():
             backend = create(self._backends, resolved, locate)
             undo.callback(backend.close)
             completed = finish(complete(backend, self._backends, resolved, locate))
@@ -128,14 +129,15 @@ class Loader:
             version = self._version(completed, number, instances)
             undo.pop_all()
             resize = partial(self._resize, version, backend, locate)
-            return Loaded(version, backend, resize, trim if size >= TRIMMED else _nothing)
+            return Loaded(version, backend, resize, HEAP.trim if size >= GIVEN_BACK else _nothing)
 
     def _resize(self, version: Version, backend: Backend, locate: Locate, groups: tuple[InstanceGroup, ...]) -> None:
         """See Loaded.resize."""
         config = version.config
         with blaming(locate, locate("instance_group")):
             wanted = replace(config, instance_groups=groups)
-            wanted = replace(config, instance_groups=resolve_groups(wanted, self._backends.gpus(config.backend)))
+            groups = resolve_groups(wanted, self._backends.gpus(config.backend))
+        wanted = finish(replace(config, instance_groups=groups))
         with ExitStack() as undo:
             with blaming(locate, locate("instance_group")):
                 instances = _load_instances(backend, wanted.instance_groups, undo, version.instances)

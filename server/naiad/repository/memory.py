@@ -1,9 +1,7 @@
-"""Whether a version fits beside what serves, and giving memory back when one has gone."""
+"""Whether a version fits beside what serves, and from which size on its memory is given back when it has gone."""
 
 from __future__ import annotations
 
-import ctypes
-import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -12,8 +10,8 @@ from naiad.core.errors import ResourceExhausted
 
 LARGE = 64 * 2**20
 """Bytes of a version's files below which nobody asks for free memory."""
-TRIMMED = 8 * 2**20
-"""Bytes of a version's files from which on the memory that it leaves is given back to the system at once."""
+GIVEN_BACK = 8 * 2**20
+"""Bytes of a version's files from which on the memory that it leaves goes back to the system at once."""
 
 Free = Callable[[Device], int | None]
 """The bytes that are free on a device, None where that is not known. Any thread."""
@@ -44,19 +42,3 @@ def _devices(group: InstanceGroup) -> list[Device]:
 
 def _mb(size: int) -> str:
     return f"{size / 2**20:.0f} MiB"
-
-
-def trim() -> None:
-    """Give what the C library keeps of freed memory back to the system, where it can."""
-    if _trim is not None:
-        _trim(0)
-
-
-def _find_trim() -> Callable[[int], int] | None:
-    if sys.platform != "linux":
-        return None
-    trim: Callable[[int], int] | None = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    return trim
-
-
-_trim = _find_trim()

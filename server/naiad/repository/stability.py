@@ -6,7 +6,8 @@
 - Where ctimes cannot be compared with our clock, files have settled when they were seen unchanged for that time: on a
   file system with a clock of its own, for a time after our clock was set, for a ctime in the future, and for a model
   of which a file was written later than its ctime says.
-- So it is with what leaves no ctime: a file that is gone, and what cannot be read.
+- So it is with what leaves no ctime: a file that is gone, and what cannot be read. Of a version that was not seen
+  before, the mtime of its directory tells when a file may have gone.
 - `.ready` settles at once, unless a file is newer. `.publishing` holds back until it is gone, has expired or its
   process has ended. In a model's directory both count for all of the model.
 - Until a version has settled and is complete, its former files stay in the view, if there were any. Until the config
@@ -82,11 +83,15 @@ class _Seen(NamedTuple):
 
 @dataclass(slots=True)
 class _Trace:
-    """How files changed from look to look, by the monotonic clock. lost: when a file was last seen to be gone."""
+    """How files changed from look to look, by the monotonic clock.
+
+    lost: when a file was last seen to be gone. listed: when, before the first look, a file may have gone.
+    """
 
     seen: _Seen
     changed: float
     lost: float = -inf
+    listed: float = -inf
 
     def note(self, seen: _Seen, now: float) -> None:
         if seen.place == self.seen.place and self.seen.files.keys() - seen.files.keys():
@@ -134,7 +139,9 @@ class Settling:
         changes = [(self._own, own), *((self._versions.get(n), seen) for n, seen in versions.items())]
         look = _Look(now, wall_ns, self._clock.is_ours(changes, now, wall_ns) and ours)
         self._own = _noted(self._own, own, now)
-        self._versions |= {n: _noted(self._versions.get(n), seen, now) for n, seen in versions.items()}
+        for number, seen in versions.items():
+            listed = _listed(snapshot.versions[number], look)
+            self._versions[number] = _noted(self._versions.get(number), seen, now, listed)
         self._note_away(snapshot, now)
         self._note_markers(snapshot, wall_ns)
         return self._judge(snapshot, self._own, look)
@@ -212,7 +219,7 @@ class Settling:
     def _unsettled(self, trace: _Trace, look: _Look) -> float:
         """For how many seconds files have not settled yet, if nothing else happens to them."""
         seen, observed = trace.seen, trace.changed + self._settle - look.now
-        lost = trace.lost + self._settle - look.now
+        lost = max(trace.lost, trace.listed) + self._settle - look.now
         if seen.newest_ns is None:
             return observed if seen.fault else lost
         age_ns = look.wall_ns - seen.newest_ns
@@ -253,9 +260,17 @@ def _is_older(was: _Seen, seen: _Seen, wall_ns: int) -> bool:
     )
 
 
-def _noted(trace: _Trace | None, seen: _Seen, now: float) -> _Trace:
+def _listed(version: VersionFiles, look: _Look) -> float:
+    """When a file last came into a version's directory or went from it, by the monotonic clock: its mtime says so."""
+    if version.stat is None or not version.files:
+        return -inf
+    age_ns = look.wall_ns - version.stat.mtime_ns
+    return look.now - age_ns / 1e9 if age_ns >= -TOLERANCE_NS else -inf
+
+
+def _noted(trace: _Trace | None, seen: _Seen, now: float, listed: float = -inf) -> _Trace:
     if trace is None:
-        return _Trace(seen, now)
+        return _Trace(seen, now, listed=listed)
     trace.note(seen, now)
     return trace
 

@@ -101,6 +101,7 @@ class Surveyor:
         """Learn a little; gives when to go on with that."""
         if self._learning and not _tried(self._survey.learn):
             self._learning = False
+            log.debug("the content of all files is known")
             self.changed([*self._survey.unsure()])
         return time.monotonic() + LEARNING_PAUSE if self._learning else None
 
