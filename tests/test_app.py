@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from naiad import app
+from naiad import parts
 from naiad.frontends.grpc.transport import Tls, TransportSettings
 from naiad.repository.asked import Asked
 from naiad.settings import Settings
@@ -36,7 +36,7 @@ def test_every_setting_of_the_transport_reaches_it() -> None:
         "grpc-max-connection-age-grace": 9000,
     }
     settings = Settings.parse([f"--{name}={value}" for name, value in flags.items()], {})
-    assert app._transport(settings) == TransportSettings(
+    assert parts.transport(settings) == TransportSettings(
         host="0.0.0.0",  # noqa: S104 -- as above
         port=1,
         reuse_port=True,
@@ -59,20 +59,20 @@ def test_every_setting_of_the_transport_reaches_it() -> None:
 
 
 def test_the_transport_s_own_defaults_are_those_of_the_settings() -> None:
-    assert app._transport(Settings.parse([], {})) == TransportSettings()
+    assert parts.transport(Settings.parse([], {})) == TransportSettings()
 
 
 def test_no_time_between_pings_or_of_a_connection_is_none_at_all() -> None:
     flags = ["--grpc-keepalive-time=0", "--grpc-max-connection-idle=0", "--grpc-max-connection-age=-1"]
-    transport = app._transport(Settings.parse(flags, {}))
+    transport = parts.transport(Settings.parse(flags, {}))
     assert (transport.keepalive_time, transport.max_connection_idle) == ((2**31 - 1) / 1000,) * 2
     assert transport.max_connection_age == 0
 
 
 def test_certificates_are_asked_of_clients_where_that_is_asked_for_alone() -> None:
     files = ["--grpc-server-cert=a", "--grpc-server-key=b", "--grpc-root-cert=c"]
-    assert app._transport(Settings.parse(["--grpc-use-ssl", *files], {})).tls == Tls(Path("a"), Path("b"))
-    assert app._transport(Settings.parse(files, {})).tls is None
+    assert parts.transport(Settings.parse(["--grpc-use-ssl", *files], {})).tls == Tls(Path("a"), Path("b"))
+    assert parts.transport(Settings.parse(files, {})).tls is None
 
 
 @pytest.mark.parametrize(
@@ -85,4 +85,4 @@ def test_certificates_are_asked_of_clients_where_that_is_asked_for_alone() -> No
     ],
 )
 def test_what_the_flags_ask_of_the_repositories(flags: list[str], asked: Asked) -> None:
-    assert app._asked(Settings.parse(flags, {})) == asked
+    assert parts.asked(Settings.parse(flags, {})) == asked

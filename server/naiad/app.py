@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import partial
 from typing import NoReturn
@@ -17,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from naiad import parts
 from naiad.core.budget import Budget
 from naiad.core.config import Device, Kind
 from naiad.core.dedicated import DedicatedRunners
@@ -26,49 +26,32 @@ from naiad.core.timer import Timer
 from naiad.core.waiting import WaitingRoom
 from naiad.ending import LAST_WORDS_SECS, Ending, leave, thread_ended
 from naiad.frontends.grpc.service import GrpcService
-from naiad.frontends.grpc.transport import Tls, TransportSettings
-from naiad.frontends.grpc.wired import Wired, aio, native
 from naiad.frontends.http import health
-from naiad.frontends.http import metrics as metrics_page
 from naiad.frontends.http.server import HttpServer
-from naiad.observability import cgroup, gpus, logs, machine, metrics, metrics_config
-from naiad.observability.access import AccessLog
-from naiad.observability.exposition import CONTENT_TYPE
+from naiad.observability import cgroup, logs
 from naiad.observability.logs import printable
-from naiad.observability.outlet import descriptor_of
-from naiad.repository.asked import Asked
 from naiad.repository.check import inspect
 from naiad.repository.keeping import Keeper, Mode, Pace
 from naiad.repository.loaders import Loaders
 from naiad.repository.loading import Loader, Threads
 from naiad.repository.manager import Manager
 from naiad.repository.render import Detail, render
-from naiad.repository.rollback import Trust
-from naiad.repository.survey import Survey, Watch
+from naiad.scraping import MetricsServer
 from naiad.settings import Settings
 from naiad.starting import (
     CannotStart,
     backends_with,
-    bad_certificates,
     bad_options,
     bad_repositories,
-    bad_transport,
     keep_memory,
     listening,
     place,
     unused,
-    why_not_native,
 )
 
 SWITCH_INTERVAL = 0.0005
 """Seconds that a thread may keep the interpreter while another wants it. At the default of 5 ms a model that keeps
 the interpreter busy delays every wake-up of the wire by as much."""
-_NEVER_MS = 2**31 - 1
-"""How gRPC is told that there are to be no pings, or that idle connections may stay."""
-LEAST_EXIT_SECS = 1.0
-"""What stopping gets at least: a server without requests needs some milliseconds for it."""
-_NOT_ON_SOCKETS = "serves Unix sockets only when asked for: --grpc-transport has the reason"
-_COMPRESSION = {"none": 0, "low": 1, "medium": 2, "high": 3}
 
 log = logging.getLogger(__name__)
 
@@ -78,11 +61,11 @@ class App:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        wired = _wired(settings)
+        wired = parts.wired(settings)
         budget = Budget(wired.counter)
         self._timer = Timer()
         self._pool = RunnerPool(wired.waiter, self._timer, max(4, 2 * cgroup.cpu_count()))
-        self._access = _access_log(settings)
+        self._access = parts.access_log(settings)
         self._engine = Engine(self._access)
         loader = Loader(
             backends_with(settings.backend_options()),
@@ -101,10 +84,10 @@ class App:
             partial(WaitingRoom, timer=self._timer, budget=budget, failed=self._engine.refused),
             strict=settings.strict_readiness,
             retries=settings.model_control_mode == "poll",
-            trust=_trust(settings),
+            trust=parts.trust(settings),
         )
         self._keeper = Keeper(
-            _survey(settings, loader),
+            parts.survey(settings, loader),
             self._manager,
             Mode(settings.model_control_mode),
             Pace(settings.repository_settle_secs, settings.repository_poll_secs),
@@ -120,10 +103,10 @@ class App:
             settings.http_port,
             reuse_port=settings.reuse_http_port,
         )
-        self._metrics: _MetricsServer | None = None
+        self._metrics: MetricsServer | None = None
         if settings.allow_metrics:
             access = self._access
-            self._metrics = _MetricsServer(settings, self._engine, budget, lambda: access.lost if access else 0)
+            self._metrics = MetricsServer(settings, self._engine, budget, lambda: access.lost if access else 0)
 
     def start(self) -> None:
         """Listen, and begin to load; raises CannotStart."""
@@ -178,7 +161,7 @@ class App:
         self._manager.freeze()
         self._keeper.stop()
         time.sleep(self._settings.shutdown_delay_secs)
-        timeout = _exit_timeout(self._settings)
+        timeout = parts.exit_timeout(self._settings)
         end = time.monotonic() + timeout
         self._engine.stop()
         if self._access is not None:
@@ -199,52 +182,6 @@ class App:
         return answered
 
 
-class _MetricsServer:
-    """`/metrics` on a port of its own, and the thread that reads the GPUs for it: `start` and `stop`, both once."""
-
-    def __init__(
-        self, settings: Settings, engine: Engine, budget: Budget, access_lines_lost: Callable[[], int]
-    ) -> None:
-        self._host, self._port = settings.metrics_address, settings.metrics_port
-        interval = settings.metrics_interval_ms / 1000
-        config = metrics_config.parse(settings.metrics_config)
-        for warning in config.warnings:
-            log.warning("%s", warning)
-        self._gpus = gpus.find(interval) if settings.allow_gpu_metrics else None
-        sources: list[metrics.Source] = [machine.Process().blocks, machine.pinned_memory]
-        if settings.allow_cpu_metrics:
-            sources.append(machine.Machine(interval).blocks)
-        if self._gpus is not None:
-            sources.append(self._gpus.blocks)
-        collector = metrics.Metrics(
-            engine,
-            budget,
-            sources,
-            gpu_uuids=self._gpus.visible(os.environ) if self._gpus is not None else (),
-            first_response=config.first_response,
-            lines_lost=access_lines_lost,
-        )
-        self._server = HttpServer(
-            metrics_page.application(collector.text, CONTENT_TYPE), "naiad-metrics", self._host, self._port
-        )
-
-    def start(self) -> None:
-        """Listen; raises CannotStart."""
-        port = listening("metrics", self._host, self._port, self._server.start)
-        log.info("metrics on %s:%d", self._host, port)
-        if self._gpus is not None:
-            self._gpus.start()
-
-    def free(self, gpu: int) -> int | None:
-        """Bytes that are free on a GPU; None where that cannot be known."""
-        return None if self._gpus is None else self._gpus.free(gpu, os.environ)
-
-    def stop(self) -> None:
-        self._server.stop()
-        if self._gpus is not None:
-            self._gpus.stop()
-
-
 def run(settings: Settings) -> NoReturn:
     """Serve until SIGTERM or SIGINT, and end the process, with exit code 1 if that takes too long.
 
@@ -254,7 +191,7 @@ def run(settings: Settings) -> NoReturn:
     in_the_way = [
         *bad_repositories(settings.model_repository, settings.origin("model_repository")),
         *bad_options(options, settings.origin("backend_config")),
-        *_bad_grpc(settings),
+        *parts.bad_grpc(settings),
     ]
     if in_the_way:
         raise CannotStart("\n".join(in_the_way))
@@ -262,7 +199,7 @@ def run(settings: Settings) -> NoReturn:
         log.warning("%s", warning)
     threading.excepthook = thread_ended
     app = App(settings)
-    ending = Ending(settings.shutdown_delay_secs + _exit_timeout(settings))
+    ending = Ending(settings.shutdown_delay_secs + parts.exit_timeout(settings))
     app.start()
     while not ending.asked and not app.settled(0.2):
         pass
@@ -295,91 +232,9 @@ def check_repositories(settings: Settings, *, as_json: bool, detail: str) -> tup
         raise CannotStart("\n".join(in_the_way))
     for warning in unused(options):
         log.warning("%s", warning)
-    inspection = inspect(settings.model_repository, backends_with(options), _asked(settings))
+    inspection = inspect(settings.model_repository, backends_with(options), parts.asked(settings))
     text = json.dumps(inspection.as_json(), indent=2) if as_json else render(inspection, Detail(detail))
     return text, inspection.healthy
-
-
-def _asked(settings: Settings) -> Asked:
-    everything = settings.model_control_mode != "explicit" or settings.load_model == ["*"]
-    return Asked(
-        models=None if everything else frozenset(settings.load_model),
-        config_name=settings.model_config_name or "",
-        complete=not settings.disable_auto_complete_config,
-    )
-
-
-def _survey(settings: Settings, loader: Loader) -> Survey:
-    watch = Watch(settings.repository_settle_secs)
-    return Survey(settings.model_repository, loader, _asked(settings), watch, replace=settings.swap == "replace")
-
-
-def _trust(settings: Settings) -> Trust | None:
-    if settings.rollback_error_rate is None:
-        return None
-    return Trust(settings.rollback_error_rate, settings.rollback_window_secs)
-
-
-def _bad_grpc(settings: Settings) -> Iterator[str]:
-    if settings.allow_grpc:
-        yield from bad_transport(settings.grpc_transport, settings.origin("grpc_transport"))
-        names = ("grpc_server_key", "grpc_root_cert", "grpc_server_cert")
-        yield from bad_certificates(_tls(settings), {getattr(settings, name): settings.origin(name) for name in names})
-
-
-def _tls(settings: Settings) -> Tls | None:
-    certificate, key, authority = settings.grpc_server_cert, settings.grpc_server_key, settings.grpc_root_cert
-    if not settings.uses_tls:
-        return None
-    if certificate is None or key is None or (settings.grpc_use_ssl_mutual and authority is None):
-        raise CannotStart("TLS without its files, which the settings should have refused")
-    return Tls(certificate, key, authority if settings.grpc_use_ssl_mutual else None)
-
-
-def _wired(settings: Settings) -> Wired:
-    """What serves gRPC. Where that is nothing, it is a transport that never starts."""
-    max_bytes = settings.max_bytes_in_flight or cgroup.memory_limit() // 4
-    asked = settings.grpc_transport if settings.allow_grpc else "aio"
-    missing = why_not_native() or (_NOT_ON_SOCKETS if settings.grpc_address.startswith("unix:") else "")
-    if asked == "native" or (asked is None and not missing):
-        return native(_transport(settings), max_bytes)
-    if asked is None:
-        log.info("gRPC is served by grpcio: the native transport, which needs far less CPU, %s", missing)
-    return aio(_transport(settings), max_bytes)
-
-
-def _transport(settings: Settings) -> TransportSettings:
-    return TransportSettings(
-        host=settings.grpc_address,
-        port=settings.grpc_port,
-        reuse_port=settings.reuse_grpc_port,
-        max_message_size=settings.grpc_max_message_size,
-        max_metadata_size=settings.grpc_max_metadata_size,
-        max_concurrent_streams=settings.grpc_max_concurrent_streams,
-        handshake_timeout=settings.grpc_handshake_timeout / 1000,
-        compression=_COMPRESSION[settings.grpc_infer_response_compression_level],
-        keepalive_time=(settings.grpc_keepalive_time or _NEVER_MS) / 1000,
-        keepalive_timeout=settings.grpc_keepalive_timeout / 1000,
-        keepalive_without_calls=settings.grpc_keepalive_permit_without_calls,
-        max_pings_without_data=settings.grpc_http2_max_pings_without_data,
-        least_ping_interval=settings.grpc_http2_min_recv_ping_interval_without_data / 1000,
-        max_ping_strikes=settings.grpc_http2_max_ping_strikes,
-        max_connection_idle=(settings.grpc_max_connection_idle or _NEVER_MS) / 1000,
-        max_connection_age=settings.grpc_max_connection_age / 1000,
-        max_connection_age_grace=settings.grpc_max_connection_age_grace / 1000,
-        tls=_tls(settings),
-    )
-
-
-def _exit_timeout(settings: Settings) -> float:
-    return max(LEAST_EXIT_SECS, settings.exit_timeout_secs)
-
-
-def _access_log(settings: Settings) -> AccessLog | None:
-    """Where the requests are logged, if they are."""
-    if not settings.access_log:
-        return None
-    return AccessLog(descriptor_of(sys.stdout), settings.log_format)
 
 
 def _show(index: Sequence[IndexEntry], *, plain: bool) -> None:

@@ -94,7 +94,7 @@ FAULTY: dict[str, Callable[[Path], object]] = {
     "ragged": lambda model: linear(
         model, 'input { name: "INPUT0" data_type: TYPE_FP32 dims: [16] allow_ragged_batch: true }\n'
     ),
-    "tuned": lambda model: linear(model, 'response_cache { enable: true }\n'),
+    "tuned": lambda model: linear(model, "response_cache { enable: true }\n"),
     "writable": writable,
     "gpu": lambda model: linear(model, "instance_group { kind: KIND_GPU }\n"),
 }

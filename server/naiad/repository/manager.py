@@ -204,7 +204,7 @@ class Manager:
                 wanted, actual, time.monotonic(), waiting=candidate.waiting, present=candidate.present
             ):
                 self._swaps.act(model, verb, number)
-            self._swaps.resize(model)
+            self._swaps.resizing.review(model)
             self._swaps.admit(model)
         self._show(model)
 

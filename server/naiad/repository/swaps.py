@@ -12,7 +12,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple, ParamSpec
 
-from naiad.core.config import InstanceGroup
 from naiad.core.errors import Unavailable
 from naiad.core.lifecycle import Phase, Record, Verb, retry_after
 from naiad.core.waiting import WaitingRoom
@@ -23,6 +22,7 @@ from naiad.repository.generations import Generation, Model
 from naiad.repository.loaders import GIVEN_UP, STOPPING, Loaders, Outcome
 from naiad.repository.loading import Loaded
 from naiad.repository.publishing import Publisher
+from naiad.repository.resizing import Resizing, subject
 from naiad.repository.rollback import Trial, Trust
 
 log = logging.getLogger(__name__)
@@ -58,6 +58,7 @@ class Swaps:
         self._trust = trust
         self._to_drain: list[tuple[Model, Generation]] = []
         self._frozen = False
+        self.resizing = Resizing(self._agenda, self._loaders, self._close)
 
     def freeze(self) -> None:
         """Swap nothing any more, and begin no loads. Any thread."""
@@ -94,7 +95,7 @@ class Swaps:
             return
         telling.moved(model.name, generation, Record(Phase.SETTLED, now))
         self._loaders.load(
-            _subject(model, generation),
+            subject(model, generation),
             partial(wish.load, lambda phase: self._later(self._progressed, model, generation, phase)),
             lambda outcome: self._later(self._load_ended, model, generation, outcome),
         )
@@ -144,7 +145,7 @@ class Swaps:
             generation.loaded = outcome
             self._switch(model, generation)
         else:
-            self._closer.close(outcome, _subject(model, generation))
+            self._closer.close(outcome, subject(model, generation))
             if awaited:
                 self._failed(model, generation, STOPPING, again=False)
         self._review(model)
@@ -205,7 +206,7 @@ class Swaps:
 
     def _go_back(self, model: Model, successor: Generation, standby: Generation, verdict: str) -> None:
         """Have what served before serve again. Its successor counts as failed as long as its files stay as they are."""
-        log.error("%s is rolled back: %s", _subject(model, successor), verdict)
+        log.error("%s is rolled back: %s", subject(model, successor), verdict)
         now = time.monotonic()
         rejected = Record(Phase.LOADING, now).to(Phase.FAILED, now, f"rolled back: {verdict}")
         slot = model.slot(successor.number)
@@ -249,7 +250,7 @@ class Swaps:
 
     def _close(self, model: Model, generation: Generation, loaded: Loaded) -> None:
         closed = partial(self._later, self._closed, model, generation)
-        self._closer.close(loaded, _subject(model, generation), closed)
+        self._closer.close(loaded, subject(model, generation), closed)
 
     def _closed(self, model: Model, generation: Generation) -> None:
         generation.loaded = None
@@ -260,44 +261,8 @@ class Swaps:
             model.past[number] = generation.record
         self._review(model)
 
-    # Changes in place.
-
-    def resize(self, model: Model) -> None:
-        """Give versions that serve the instances that their configs ask for by now."""
-        for generation in model.serving:
-            wish = model.candidate.wanted.get(generation.number)
-            if wish is not None and wish.identity == generation.wish.identity:
-                changed = wish.instances != generation.wish.instances
-                generation.wish = wish
-                if changed and not generation.resizing:
-                    self._resize(model, generation)
-
-    def _resize(self, model: Model, generation: Generation) -> None:
-        if generation.loaded is not None:
-            generation.resizing, groups = True, generation.wish.instances
-            self._loaders.run(
-                _subject(model, generation),
-                partial(generation.loaded.resize, groups),
-                lambda problem: self._later(self._resized, model, generation, groups, problem),
-            )
-
-    def _resized(self, model: Model, generation: Generation, groups: tuple[InstanceGroup, ...], problem: str) -> None:
-        generation.resizing = problem.startswith(GIVEN_UP)
-        if problem:
-            log.error("%s keeps the instances that it has: %s", _subject(model, generation), problem)
-        else:
-            log.info("%s has the instances that its config asks for now", _subject(model, generation))
-        if generation in model.leaving and generation.loaded is not None and not generation.loaded.version.leases:
-            self._close(model, generation, generation.loaded)
-        elif model.serves(generation) and not generation.resizing and groups != generation.wish.instances:
-            self._resize(model, generation)
-
 
 def _move(model: Model, generation: Generation, phase: Phase, reason: str = "") -> None:
     before = generation.record
     generation.record = before.to(phase, time.monotonic(), reason)
     telling.moved(model.name, generation, before)
-
-
-def _subject(model: Model, generation: Generation) -> str:
-    return f"model {model.name} version {generation.number}"
