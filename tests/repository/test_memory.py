@@ -1,4 +1,4 @@
-"""Whether a version fits, and giving memory back."""
+"""Whether a version fits."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from naiad.core.config import Device, InstanceGroup, Kind
 from naiad.core.errors import ResourceExhausted
-from naiad.repository.memory import LARGE, check_room, size_of, trim
+from naiad.repository.memory import LARGE, check_room, size_of
 
 CPU = InstanceGroup("c", Kind.CPU)
 GPUS = InstanceGroup("g", Kind.GPU, gpus=(0, 1))
@@ -39,8 +39,3 @@ def test_each_device_must_have_room() -> None:
 def test_small_ones_and_devices_that_tell_nothing_are_let_through() -> None:
     check_room(LARGE - 1, [CPU], lambda _: 0)
     check_room(LARGE, [CPU, GPUS], lambda _: None)
-
-
-def test_memory_can_be_given_back_at_any_time() -> None:
-    trim()
-    trim()
