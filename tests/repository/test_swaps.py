@@ -16,7 +16,7 @@ from naiad.core.lifecycle import Phase
 from naiad.repository import rollback
 from naiad.repository.generations import Ended
 from naiad.repository.rollback import LEAST_REQUESTS, Trust
-from naiad.repository.wanted import Candidate
+from naiad.repository.wanted import Candidate, Wish
 from tests.core.scripted import PATIENCE, Scripted, eventually, request
 from tests.repository.site import Site, opened
 
@@ -399,6 +399,24 @@ def test_what_was_closed_for_one_that_fails_is_loaded_again(site: Site) -> None:
     assert site.states() == [("m", "1", "READY"), ("m", "2", "UNAVAILABLE")]
 
 
+def test_only_what_is_not_wanted_any_more_makes_room(site: Site) -> None:
+    site.want("m", (1, "a"), (2, "b"), replace=True).get()
+    assert site.want("m", (1, "a"), (2, "b"), (3, "c"), replace=True).get() == Ended()
+    assert sorted(site.loads) == [("m", 1, "a"), ("m", 2, "b"), ("m", 3, "c")]
+    assert site.want("m", (2, "x"), (3, "c"), replace=True).get() == Ended()
+    assert site.loads[3:] == [("m", 2, "x")]
+    eventually(lambda: site.states() == [("m", "2", "READY"), ("m", "3", "READY")])
+
+
+def test_what_cannot_be_loaded_at_all_makes_no_room(site: Site) -> None:
+    site.want("m", (1, "a")).get()
+    wish = Wish("b", "it holds no model file", replace=True)
+    site.manager.want([Candidate("m", {2: wish}, present=frozenset({1, 2}))])
+    site.reaches("m", 2, Phase.FAILED, "b")
+    assert site.ask("m") == 4.0
+    assert not site.made[0].closed
+
+
 def test_requests_wait_where_nothing_serves_for_a_while(site: Site) -> None:
     site.want("m", (1, "a")).get()
     gate = held(site)
@@ -477,6 +495,18 @@ def test_nothing_is_swapped_once_the_server_stops(site: Site) -> None:
     eventually(lambda: [made.closed for made in site.made] == [False, True])
     assert site.ask("m") == 4.0
     assert site.standing("m", 2).reason == "the server is stopping"
+
+
+def test_a_model_that_is_gone_keeps_none_of_the_others_from_being_drained(site: Site) -> None:
+    gate = held(site)
+    site.want("gone", (1, "b"))
+    for name in ("a", "z"):
+        site.want(name, (1, "a")).get()
+    site.manager.freeze()
+    site.manager.want((), gone=("gone",))
+    assert site.manager.drain(PATIENCE)
+    assert site.states()[-1] == ("z", "1", "UNAVAILABLE")
+    gate.set()
 
 
 def test_versions_that_leave_are_closed_before_the_manager_ends(site: Site) -> None:

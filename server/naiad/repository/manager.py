@@ -224,7 +224,7 @@ class Manager:
 
     def _drain_all(self) -> None:
         self._stopping = True
-        for model in self._models.values():
+        for model in [*self._models.values()]:
             self._try(partial(self._swaps.leave_all, model))
             self._show(model)
 

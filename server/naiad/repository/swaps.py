@@ -83,7 +83,7 @@ class Swaps:
 
     def _load(self, model: Model, number: int) -> None:
         wish, slot = model.wanted[number], model.slot(number)
-        if wish.replace and self._makes_room(model, number):
+        if wish.replace and not isinstance(wish.load, str) and self._makes_room(model, number):
             return
         before, now = slot.coming, time.monotonic()
         slot.coming = generation = Generation(number, wish, Record(Phase.SETTLED, now).to(Phase.LOADING, now))
@@ -105,11 +105,15 @@ class Swaps:
         self._agenda.put(partial(task, *args, **kwargs))
 
     def _makes_room(self, model: Model, number: int) -> bool:
-        """Let go what serves, for what is to be loaded in its place; whether that is still to be waited for."""
-        if model.room is None and model.serving:
-            limits = [generation.loaded.version.queue_limit for generation in model.serving if generation.loaded]
+        """Let go what a version is to take the place of; whether that is still to be waited for."""
+        wanted = model.candidate.identities
+        going = [
+            generation for generation in model.serving if wanted.get(generation.number) != generation.wish.identity
+        ]
+        if model.room is None and going:
+            limits = [generation.loaded.version.queue_limit for generation in going if generation.loaded]
             model.room = self._rooms(number, max(limits, default=0))
-        for generation in model.serving:
+        for generation in going:
             model.slots[generation.number].serving = None
             if generation.number != number:
                 model.fallback[generation.number] = generation.wish
