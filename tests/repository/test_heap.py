@@ -2,31 +2,66 @@
 
 from __future__ import annotations
 
-import ctypes
+import subprocess
 import sys
-from contextlib import suppress
 
 import pytest
 
-from naiad.repository.heap import HEAP, LARGEST_MAPPED_FROM, MAPPED_FROM, Heap
+from naiad.repository.heap import HEAP, LARGEST_MAPPED_FROM, PIN_BYTES, Heap, Pin, _glibc
 
 TRIM, MAP = -1, -3
 """glibc's numbers for the two settings (malloc.h)."""
+KEPT = 2**27
+FREED_ON_ANOTHER_THREAD = """
+import ctypes, re, sys, threading
+from pathlib import Path
+from naiad.repository.heap import HEAP
+
+def resident():
+    return int(re.search(r"VmRSS:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) // 1024
+
+HEAP.keep(2**27)
+library = ctypes.CDLL(None)
+library.malloc.restype, library.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+allocated = []
+
+def load():
+    for _ in range(12):
+        allocated.append(library.malloc(16 * 2**20))
+        ctypes.memset(allocated[-1], 1, 16 * 2**20)
+    allocated.append(HEAP.pin())
+
+loader = threading.Thread(target=load)
+loader.start()
+loader.join()
+pin, before = allocated.pop(), resident()
+for one in allocated:
+    library.free(one)
+if sys.argv[1] == "give back":
+    HEAP.give_back(pin)
+print(before - resident())
+"""
 
 
 class Library:
     """Records what it is told."""
 
     def __init__(self) -> None:
-        self.told: list[tuple[int, int]] = []
-        self.trims = 0
+        self.told: list[tuple[object, ...]] = []
 
     def mallopt(self, what: int, value: int) -> int:
         self.told.append((what, value))
         return 1
 
-    def malloc_trim(self, _: int) -> int:
-        self.trims += 1
+    def malloc(self, size: int) -> int:
+        self.told.append(("malloc", size))
+        return 4711
+
+    def free(self, address: int) -> None:
+        self.told.append(("free", address))
+
+    def malloc_trim(self, pad: int) -> int:
+        self.told.append(("trim", pad))
         return 1
 
 
@@ -35,54 +70,43 @@ def library() -> Library:
     return Library()
 
 
-@pytest.fixture
-def heap(library: Library) -> Heap:
-    heap = Heap(library.mallopt, library.malloc_trim)
-    heap.keep(1000)
-    assert library.told == [(TRIM, 1000), (MAP, LARGEST_MAPPED_FROM)]
+def test_freed_memory_is_kept(library: Library) -> None:
+    Heap(library).keep(KEPT)
+    assert library.told == [(TRIM, KEPT), (MAP, LARGEST_MAPPED_FROM)]
+
+
+def test_nothing_is_kept_while_memory_is_given_back(library: Library) -> None:
+    heap = Heap(library)
+    heap.keep(KEPT)
+    pin = heap.pin()
     library.told.clear()
-    return heap
-
-
-def test_what_a_large_version_allocates_is_mapped_while_it_is_loaded(heap: Heap, library: Library) -> None:
-    with heap.mapped():
-        assert library.told == [(MAP, MAPPED_FROM)]
-    assert library.told == [(MAP, MAPPED_FROM), (MAP, LARGEST_MAPPED_FROM)]
-
-
-def test_the_last_of_several_loads_ends_that_also_one_that_fails(heap: Heap, library: Library) -> None:
-    with suppress(ValueError), heap.mapped():
-        with heap.mapped():
-            pass
-        assert library.told == [(MAP, MAPPED_FROM)]
-        raise ValueError("no model")
-    assert library.told == [(MAP, MAPPED_FROM), (MAP, LARGEST_MAPPED_FROM)]
+    heap.give_back(pin)
+    assert library.told == [(TRIM, 0), ("free", 4711), ("trim", 0), (TRIM, KEPT)]
 
 
 def test_the_settings_of_a_user_are_left_alone(library: Library) -> None:
-    heap = Heap(library.mallopt, library.malloc_trim)
-    with heap.mapped():
-        pass
-    assert library.told == []
-
-
-def test_memory_can_be_given_back_at_any_time(heap: Heap, library: Library) -> None:
-    heap.trim()
-    heap.trim()
-    assert library.trims == 2
+    heap = Heap(library)
+    heap.give_back(heap.pin())
+    assert library.told == [("malloc", PIN_BYTES), ("free", 4711), ("trim", 0)]
 
 
 def test_another_c_library_is_told_nothing() -> None:
-    heap = Heap(None, None)
-    heap.keep(1000)
-    with heap.mapped():
-        heap.trim()
+    heap = Heap(None)
+    heap.keep(KEPT)
+    heap.give_back(heap.pin())
+    heap.give_back(Pin(0))
 
 
-@pytest.mark.skipif(
-    sys.platform != "linux" or not hasattr(ctypes.CDLL(None), "gnu_get_libc_version"), reason="needs glibc"
-)
-def test_glibc_can_be_told() -> None:
-    HEAP.trim()
-    with HEAP.mapped():
-        pass
+@pytest.mark.skipif(_glibc() is None, reason="needs glibc")
+def test_glibc_gives_back_what_another_thread_has_allocated() -> None:
+    def given_back(what: str) -> int:
+        command = [sys.executable, "-c", FREED_ON_ANOTHER_THREAD, what]
+        return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+    assert given_back("give back") > 180, "MB"
+    assert given_back("keep") < 180, "MB: there is nothing to give back, so this tells nothing"
+
+
+def test_it_can_be_done_at_any_time() -> None:
+    HEAP.give_back(HEAP.pin())
+    HEAP.give_back(HEAP.pin())

@@ -1,74 +1,71 @@
 """What the C library does with freed memory, for the whole process: settings of glibc. Elsewhere nothing is set.
 
-- Freed memory is kept for the next request, at the end of each of glibc's arenas; large messages and tensors are
+- Freed memory is kept for the next request, at the end of each of glibc's arenas: large messages and tensors are
   cheaper so.
-- What a large version allocates while it is loaded is a mapping of its own, which goes back to the system when it is
-  freed. It would otherwise end in an arena, and at the end of one that is not the first nothing is ever given back:
-  a server would keep as much of the versions that have gone as fits into the arenas of its loader threads.
+- What a large version leaves is given back to the system at once. It lies in the arena of the thread that loaded it,
+  and `malloc_trim` gives back what is free in between there, but not at the end. That is given back when something in
+  that arena is freed while nothing is to be kept: a `Pin`, which is allocated with the version for this purpose.
+- Python's lock is not held for that, and 200 MB take a while. So mappings of their own, which the system gets back when
+  a framework frees them, are no way: it does so with the lock held.
 """
 
 from __future__ import annotations
 
 import ctypes
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from threading import Lock
+from typing import Any, NewType
 
 LARGEST_MAPPED_FROM = 2**25
 """glibc takes none above; what is larger is returned to the system at once, as ever."""
-MAPPED_FROM = 2**20
-"""Bytes from which on an allocation of a large version is a mapping of its own."""
+PIN_BYTES = 2**17
+"""More than the 64 KiB from which on glibc looks at the end of an arena when something is freed there."""
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 
-Call = Callable[..., int]
+Pin = NewType("Pin", int)
+"""The address of memory in the arena of the thread that allocated it; 0 for none."""
 
 
 class Heap:
-    """mallopt, malloc_trim: of the C library, None where it has none."""
+    """library: with mallopt, malloc_trim, malloc and free of glibc; None for another C library."""
 
-    def __init__(self, mallopt: Call | None, malloc_trim: Call | None) -> None:
-        self._mallopt = mallopt
-        self._trim = malloc_trim
-        self._keeps = False
+    def __init__(self, library: Any) -> None:
+        self._library = library
+        self._kept: int | None = None
         self._lock = Lock()
-        self._loads = 0
 
     def keep(self, nbytes: int) -> None:
-        """Keep so many freed bytes, and all that was allocated in pieces below LARGEST_MAPPED_FROM."""
-        if self._mallopt is not None:
-            self._mallopt(_M_TRIM_THRESHOLD, nbytes)
-            self._mallopt(_M_MMAP_THRESHOLD, LARGEST_MAPPED_FROM)
-            self._keeps = True
+        """Keep so many freed bytes in each arena, and do so with all but the largest pieces."""
+        self._kept = nbytes
+        if self._library is not None:
+            self._library.mallopt(_M_TRIM_THRESHOLD, nbytes)
+            self._library.mallopt(_M_MMAP_THRESHOLD, LARGEST_MAPPED_FROM)
 
-    @contextmanager
-    def mapped(self) -> Iterator[None]:
-        """Have allocations of MAPPED_FROM bytes go back to the system when they are freed: those that begin meanwhile.
+    def pin(self) -> Pin:
+        """Allocate a pin in the arena of this thread, which is to be handed to `give_back` once."""
+        return Pin(0 if self._library is None else self._library.malloc(PIN_BYTES) or 0)
 
-        That is so without `keep`. Any thread, and several at a time.
-        """
-        self._count(1)
-        try:
-            yield
-        finally:
-            self._count(-1)
-
-    def trim(self) -> None:
-        """Give the system back what lies free between other things."""
-        if self._trim is not None:
-            self._trim(0)
-
-    def _count(self, more: int) -> None:
+    def give_back(self, pin: Pin) -> None:
+        """Give back to the system what is free in the arena of a pin, and what lies free between other things."""
+        if self._library is None:
+            return
         with self._lock:
-            before, self._loads = self._loads, self._loads + more
-            if self._mallopt is not None and self._keeps and not (before and self._loads):
-                self._mallopt(_M_MMAP_THRESHOLD, MAPPED_FROM if self._loads else LARGEST_MAPPED_FROM)
+            if self._kept is not None:
+                self._library.mallopt(_M_TRIM_THRESHOLD, 0)
+            self._library.free(pin)
+            self._library.malloc_trim(0)
+            if self._kept is not None:
+                self._library.mallopt(_M_TRIM_THRESHOLD, self._kept)
 
 
-def _heap() -> Heap:
+def _glibc() -> Any:
     library = ctypes.CDLL(None) if sys.platform == "linux" else None
-    return Heap(getattr(library, "mallopt", None), getattr(library, "malloc_trim", None))
+    if library is None or not hasattr(library, "gnu_get_libc_version"):
+        return None
+    library.malloc.argtypes, library.malloc.restype = [ctypes.c_size_t], ctypes.c_void_p
+    library.free.argtypes, library.free.restype = [ctypes.c_void_p], None
+    return library
 
 
-HEAP = _heap()
+HEAP = Heap(_glibc())
 """The process has one."""

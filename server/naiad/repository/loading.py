@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from threading import Event
@@ -115,7 +115,9 @@ class Loader:
         it is loaded, and warms up.
         """
         size = size_of(resolved.files.version_directory)
-        with ExitStack() as undo, HEAP.mapped() if size >= GIVEN_BACK else nullcontext():
+        with ExitStack() as undo:
+            if size >= GIVEN_BACK:
+                undo.callback(_give_back)
             backend = create(self._backends, resolved, locate)
             undo.callback(backend.close)
             completed = finish(complete(backend, self._backends, resolved, locate))
@@ -129,7 +131,7 @@ class Loader:
             version = self._version(completed, number, instances)
             undo.pop_all()
             resize = partial(self._resize, version, backend, locate)
-            return Loaded(version, backend, resize, HEAP.trim if size >= GIVEN_BACK else _nothing)
+            return Loaded(version, backend, resize, _giving_back() if size >= GIVEN_BACK else _nothing)
 
     def _resize(self, version: Version, backend: Backend, locate: Locate, groups: tuple[InstanceGroup, ...]) -> None:
         """See Loaded.resize."""
@@ -165,6 +167,17 @@ class Loader:
         own = config.dynamic_batching.queue_policy.max_queue_size if config.dynamic_batching else 0
         rule = max(LEAST_QUEUE, BATCHES_QUEUED * max(1, config.max_batch_size) * instances)
         return own or self._max_queue_size or rule
+
+
+def _give_back() -> None:
+    """Give back the memory that loading took on the way, on the thread that loaded."""
+    HEAP.give_back(HEAP.pin())
+
+
+def _giving_back() -> Callable[[], None]:
+    """What gives back the memory of a version that this thread has loaded, once it is closed."""
+    _give_back()
+    return partial(HEAP.give_back, HEAP.pin())
 
 
 def problems_of_version(config: ModelConfig, locate: Locate) -> tuple[Problem, ...]:
