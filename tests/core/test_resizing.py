@@ -61,6 +61,7 @@ def test_an_instance_that_is_taken_away_ends_its_run_and_runs_no_more(own_thread
         assert running.value() == 2.0
         assert retired.wait(PATIENCE)
         waiting.join(PATIENCE)
+        assert [house.infer(request(value)).value() for value in (4.0, 5.0)] == [8.0, 10.0]
         assert one.executed == [1.0]
         assert old not in version.instances
         one.close()

@@ -53,6 +53,25 @@ def test_who_waits_is_handed_over_in_order(hall: Hall) -> None:
     assert hall.failed == []
 
 
+def test_who_comes_while_others_are_handed_over_waits_behind_them(hall: Hall) -> None:
+    order: list[float] = []
+
+    class Recording:
+        number = 2
+
+        def submit(self, given: InferRequest, _: Caller) -> Pending:
+            order.append(float(given.data[0].flat[0]))
+            if order == [1.0]:
+                hall.room.submit(request(3.0), Caller())
+            hall.house.budget.release(given.nbytes)
+            return cast(Pending, None)
+
+    for value in (1.0, 2.0):
+        hall.room.submit(request(value), Caller())
+    hall.room.open(cast(Version, Recording()))
+    assert order == [1.0, 2.0, 3.0]
+
+
 def test_who_comes_after_it_was_opened_goes_straight_on(hall: Hall) -> None:
     hall.room.open(hall.serve())
     assert hall.enter(request(2.0)).value() == 4.0

@@ -10,14 +10,14 @@ import pytest
 
 from naiad.core import lifecycle
 from naiad.core.config import InstanceGroup, Kind
-from naiad.core.engine import IndexEntry
-from naiad.core.errors import InvalidArgument, NotFound, Unavailable
+from naiad.core.engine import IndexEntry, Models
+from naiad.core.errors import InvalidArgument, NaiadError, NotFound, Unavailable
 from naiad.core.lifecycle import Phase
 from naiad.repository import rollback
 from naiad.repository.generations import Ended
 from naiad.repository.rollback import LEAST_REQUESTS, Trust
 from naiad.repository.wanted import Candidate, Wish
-from tests.core.scripted import PATIENCE, Scripted, eventually, request
+from tests.core.scripted import PATIENCE, Caller, Scripted, eventually, request
 from tests.repository.site import Site, opened
 
 
@@ -70,6 +70,27 @@ def test_what_is_on_its_way_ends_on_the_old_version_while_the_new_one_answers(si
     assert queued.value() == 6.0
     eventually(lambda: bool(old.closed))
     assert old.executed == [1.0, 3.0]
+
+
+def test_what_is_replaced_takes_requests_until_they_go_elsewhere(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.want("m", (1, "a")).get()
+    publish = site.house.engine.publish
+    callers: list[Caller] = []
+    refused: list[NaiadError] = []
+
+    def publishing(models: Models, ready: bool) -> None:
+        try:
+            callers.append(site.house.infer(request(2.0)))  # by what was published before
+        except NaiadError as error:
+            refused.append(error)
+        publish(models, ready)
+
+    monkeypatch.setattr(site.house.engine, "publish", publishing)
+    site.want("m", (2, "b")).get()
+    site.want("m", (3, "c")).get()
+    monkeypatch.undo()
+    assert {caller.value() for caller in callers} == {4.0}
+    assert refused == []
 
 
 def test_all_that_is_asked_while_versions_change_is_answered(site: Site) -> None:
